@@ -1,0 +1,58 @@
+// What every C file of the package shares: the path in use, the attribute of
+// AVX2 functions, and a fused multiply-add that is exact on every machine.
+
+#ifndef EXP_KERNEL_H
+#define EXP_KERNEL_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+// Multiplications and additions fuse only where fma is written: the bits must
+// not depend on the compiler. For gcc -std=c11 says so.
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#endif
+
+#if defined(__x86_64__)
+#define EXP_X86 1
+#include <immintrin.h>
+// EXP_AVX2 lets a function use AVX2 and FMA whatever the build's baseline.
+#define EXP_AVX2 __attribute__((target("avx2,fma")))
+#endif
+
+#define EXP_INLINE static inline __attribute__((always_inline))
+
+enum { EXP_PATH_AVX2, EXP_PATH_PORTABLE, EXP_PATH_REFERENCE };
+
+// exp_path is what C functions switch on, so EXP_PATH_AVX2 or EXP_PATH_PORTABLE
+// (the reference runs in Go).
+extern int exp_path;
+
+void exp_set_path(int path);
+int exp_has_avx2(void);
+
+// exp_fmaf is x*y + z rounded once. Without fmaf in hardware it rounds the sum
+// to odd in double precision first, which makes the second rounding, to float,
+// exact (Boldo and Melquiond 2008): the product is exact in a double, err is
+// what the addition lost, and an even sum that lost something steps to its odd
+// neighbour on the side of the loss.
+EXP_INLINE float exp_fmaf(float x, float y, float z) {
+#if defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__aarch64__)
+	return __builtin_fmaf(x, y, z);
+#else
+	double p = (double)x * (double)y;
+	double s = p + (double)z;
+	double t = s - p;
+	double err = (p - (s - t)) + ((double)z - t);
+	if (err > 0 || err < 0) {
+		int64_t bits;
+		memcpy(&bits, &s, sizeof bits);
+		if ((bits & 1) == 0) bits += (err > 0) == (s > 0) ? 1 : -1;
+		memcpy(&s, &bits, sizeof bits);
+	}
+	return (float)s;
+#endif
+}
+
+#endif
