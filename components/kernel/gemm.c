@@ -1,0 +1,110 @@
+// Blocks and packing of matrix products. No choice made here can change a bit:
+// whatever the blocks, an element of C is one chain in ascending k, which a
+// block after the first resumes from C.
+
+#include "gemm.h"
+
+static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// even splits n into the fewest parts of at most limit, and returns their size
+// (the last may be smaller); at least 1, so that empty ranges make one step.
+static int64_t even(int64_t n, int64_t limit) {
+	int64_t parts = (n + limit - 1) / limit;
+	return parts == 0 ? 1 : (n + parts - 1) / parts;
+}
+
+static void transpose(int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst, int64_t ldd) {
+#ifdef EXP_X86
+	if (exp_path == EXP_PATH_AVX2) {
+		exp_transpose_avx2(rows, cols, src, lds, dst, ldd);
+		return;
+	}
+#endif
+	exp_transpose_portable(rows, cols, src, lds, dst, ldd);
+}
+
+// multiply_block is C[M,N] (+)= A[M,K] B[K,N] for one block of k.
+static void multiply_block(const struct exp_block *t, int64_t m, int64_t n, const float *a, const float *b, float *c,
+                           const float *bias) {
+	for (int64_t j = 0; j < n;) {
+		const float *bj = b + j / EXP_PANEL * t->panel_b, *bias_j = bias ? bias + j : NULL;
+		int64_t cols = min64(n - j, EXP_PANEL);
+#ifdef EXP_X86
+		if (exp_path == EXP_PATH_AVX2) {
+			if (m <= EXP_THIN) cols = min64(n - j, 2 * EXP_PANEL);
+			exp_columns_avx2(t, m, cols, a, bj, c + j, bias_j);
+			j += cols;
+			continue;
+		}
+#endif
+		exp_columns_portable(t, m, cols, a, bj, c + j, bias_j);
+		j += cols;
+	}
+}
+
+// pack copies B[K,N], or with trans B[N,K], into panels.
+static void pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, float *dst) {
+	for (int64_t j = 0; j < n; j += EXP_PANEL, dst += k * EXP_PANEL) {
+		int64_t cols = min64(n - j, EXP_PANEL);
+		if (trans) {
+			if (cols < EXP_PANEL) memset(dst, 0, (size_t)(k * EXP_PANEL) * sizeof(float));
+			transpose(cols, k, b + j * ldb, ldb, dst, EXP_PANEL);
+		} else if (cols == EXP_PANEL) {
+			for (int64_t p = 0; p < k; p++) memcpy(dst + p * EXP_PANEL, b + p * ldb + j, EXP_PANEL * sizeof(float));
+		} else {
+			for (int64_t p = 0; p < k; p++) {
+				for (int64_t q = 0; q < EXP_PANEL; q++) dst[p * EXP_PANEL + q] = q < cols ? b[p * ldb + j + q] : 0;
+			}
+		}
+	}
+}
+
+void exp_pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, float *dst) { pack(trans, k, n, b, ldb, dst); }
+
+void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+              int64_t ldb, float *c, int64_t ldc, int accumulate, int pack_a, int pack_b, float *scratch) {
+	int64_t row_a = trans_a ? 1 : lda, step_a = trans_a ? lda : 1;
+	float *scratch_a = pack_a ? scratch + EXP_BLOCK_K * EXP_BLOCK_N : NULL;
+	int64_t block_n = pack_b ? EXP_BLOCK_N : n, block_k = even(k, EXP_BLOCK_K), block_m = even(m, EXP_BLOCK_M);
+	struct exp_block t = {.ldc = ldc};
+	for (int64_t j = 0; j < n; j += block_n) {
+		int64_t nj = min64(n - j, block_n), p = 0;
+		do {
+			t.k = min64(k - p, block_k);
+			t.from = accumulate || p > 0 ? EXP_FROM_C : EXP_FROM_ZERO;
+			const float *bp;
+			if (pack_b) {
+				pack(trans_b, t.k, nj, trans_b ? b + j * ldb + p : b + p * ldb + j, ldb, scratch);
+				bp = scratch, t.row_b = EXP_PANEL, t.panel_b = t.k * EXP_PANEL, t.padded = 1;
+			} else {
+				bp = b + p * ldb + j, t.row_b = ldb, t.panel_b = EXP_PANEL, t.padded = 0;
+			}
+			for (int64_t i = 0; i < m; i += block_m) {
+				int64_t mi = min64(m - i, block_m);
+				const float *ap = a + i * row_a + p * step_a;
+				t.row_a = row_a, t.step_a = step_a;
+				if (pack_a) {
+					transpose(t.k, mi, ap, lda, scratch_a, EXP_LD_A);
+					ap = scratch_a, t.row_a = EXP_LD_A, t.step_a = 1;
+				}
+				multiply_block(&t, mi, nj, ap, bp, c + i * ldc + j, NULL);
+			}
+			p += t.k;
+		} while (p < k);
+	}
+}
+
+void exp_gemm_packed(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, float *c,
+                     int64_t ldc, const float *bias, int accumulate) {
+	int64_t block_k = even(k, EXP_BLOCK_K), block_m = even(m, EXP_BLOCK_M), p = 0;
+	struct exp_block t = {
+	    .row_a = lda, .step_a = 1, .row_b = EXP_PANEL, .panel_b = k * EXP_PANEL, .ldc = ldc, .padded = 1};
+	do {
+		t.k = min64(k - p, block_k);
+		t.from = accumulate || p > 0 ? EXP_FROM_C : bias ? EXP_FROM_BIAS : EXP_FROM_ZERO;
+		for (int64_t i = 0; i < m; i += block_m) {
+			multiply_block(&t, min64(m - i, block_m), n, a + i * lda + p, b + p * EXP_PANEL, c + i * ldc, bias);
+		}
+		p += t.k;
+	} while (p < k);
+}

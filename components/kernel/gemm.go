@@ -1,0 +1,118 @@
+package kernel
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// Gemm is C = op(A) op(B), or with accumulate C += op(A) op(B), where op(A) is
+// [M,K] and op(B) is [K,N]: for i < m, j < n
+//
+//	sum := accumulate ? c[i][j] : 0
+//	for p := 0; p < k; p++ {
+//		sum = fma(op(a)[i][p], op(b)[p][j], sum)
+//	}
+//	c[i][j] = sum
+//
+// A is stored [M,K], or [K,M] with transA; B is stored [K,N], or [N,K] with
+// transB; C is stored [M,N]. c must not overlap a or b.
+func Gemm[F Float](transA, transB bool, m, n, k int, a []F, lda int, b []F, ldb int, c []F, ldc int, accumulate bool) {
+	if m < 0 || n < 0 || k < 0 {
+		panic(fmt.Sprintf("kernel: Gemm: sizes M=%d N=%d K=%d must not be negative", m, n, k))
+	}
+	checkMatrix("Gemm", "A", transA, m, k, lda, len(a))
+	checkMatrix("Gemm", "B", transB, k, n, ldb, len(b))
+	checkMatrix("Gemm", "C", false, m, n, ldc, len(c))
+	if m == 0 || n == 0 {
+		return
+	}
+	if native[F]() {
+		gemmNative(transA, transB, m, n, k, ptr(a), lda, ptr(b), ldb, ptr(c), ldc, accumulate)
+		return
+	}
+	gemmReference(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate)
+}
+
+// Packed is a [K,N] matrix laid out for the inner loop of products that have it
+// on their right: panels of 16 columns, the last filled up with zeros, each
+// panel holding its K rows one after the other. The zero value is empty.
+type Packed[F Float] struct {
+	K, N int
+	data []F // [ceil(N/16), K, 16], starting at a cache line
+}
+
+// Pack copies the [K,N] matrix b into p, reusing p's memory. With trans, b is
+// stored [N,K].
+func (p *Packed[F]) Pack(trans bool, k, n int, b []F, ldb int) {
+	if n < 0 || k < 0 {
+		panic(fmt.Sprintf("kernel: Pack: sizes K=%d N=%d must not be negative", k, n))
+	}
+	checkMatrix("Pack", "B", trans, k, n, ldb, len(b))
+	p.K, p.N = k, n
+	p.data = alignedSlice(p.data, (n+panelSize-1)/panelSize*k*panelSize)
+	if len(p.data) == 0 {
+		return
+	}
+	if native[F]() {
+		packNative(trans, k, n, ptr(b), ldb, ptr(p.data))
+		return
+	}
+	packReference(trans, k, n, b, ldb, p.data)
+}
+
+// GemmPacked is C = A B, where B is packed, A is stored [M,K] and C [M,N], for
+// m rows: for i < m, j < b.N
+//
+//	sum := accumulate ? c[i][j] : bias != nil ? bias[j] : 0
+//	for p := 0; p < b.K; p++ {
+//		sum = fma(a[i][p], b[p][j], sum)
+//	}
+//	c[i][j] = sum
+//
+// bias is [N] or nil, and nil with accumulate. c must not overlap a or bias.
+func GemmPacked[F Float](m int, a []F, lda int, b *Packed[F], c []F, ldc int, bias []F, accumulate bool) {
+	if m < 0 {
+		panic(fmt.Sprintf("kernel: GemmPacked: size M=%d must not be negative", m))
+	}
+	if bias != nil && (accumulate || len(bias) < b.N) {
+		panic(fmt.Sprintf("kernel: GemmPacked: bias has %d elements for N=%d, accumulate is %v; want N, without accumulate", len(bias), b.N, accumulate))
+	}
+	checkMatrix("GemmPacked", "A", false, m, b.K, lda, len(a))
+	checkMatrix("GemmPacked", "C", false, m, b.N, ldc, len(c))
+	if m == 0 || b.N == 0 {
+		return
+	}
+	if native[F]() {
+		gemmPackedNative(m, b.N, b.K, ptr(a), lda, ptr(b.data), ptr(c), ldc, ptr(bias), accumulate)
+		return
+	}
+	gemmPackedReference(m, a, lda, b, c, ldc, bias, accumulate)
+}
+
+// checkMatrix panics unless a matrix op(X) of rows by cols, stored transposed
+// if trans, fits in length elements with leading dimension ld.
+func checkMatrix(op, role string, trans bool, rows, cols, ld, length int) {
+	if trans {
+		rows, cols = cols, rows
+	}
+	if rows == 0 || cols == 0 {
+		return
+	}
+	if ld < cols || (rows-1)*ld+cols > length {
+		panic(fmt.Sprintf("kernel: %s: %s is stored [%d %d] with leading dimension %d in %d elements; want a leading dimension of at least %d and %d elements",
+			op, role, rows, cols, ld, length, cols, (rows-1)*max(ld, cols)+cols))
+	}
+}
+
+// alignedSlice is n elements that start at a cache line, in old's memory if it
+// is large enough.
+func alignedSlice[F Float](old []F, n int) []F {
+	if n <= cap(old) {
+		return old[:n]
+	}
+	const line = 64 // bytes
+	size := unsafe.Sizeof(F(0))
+	x := make([]F, n+int(line/size))
+	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(x))) % line / size)
+	return x[skip : skip+n]
+}

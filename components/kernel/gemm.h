@@ -1,0 +1,50 @@
+// Matrix products: the functions that Go calls, and the inner loops behind them.
+
+#ifndef EXP_GEMM_H
+#define EXP_GEMM_H
+
+#include "kernel.h"
+
+enum {
+	EXP_PANEL = 16,     // columns of a packed panel
+	EXP_BLOCK_K = 256,  // summed indices a block: a panel of B, 16 KiB, stays in the first-level cache
+	EXP_BLOCK_M = 192,  // rows of A a block: 192 KiB, stays in the second-level cache
+	EXP_BLOCK_N = 1024, // columns of B packed at a time
+	EXP_LD_A = EXP_BLOCK_K + 16, // leading dimension of a packed block of A, no power of two: its rows then fall in different cache sets
+	EXP_SCRATCH = EXP_BLOCK_K * EXP_BLOCK_N + EXP_BLOCK_M * EXP_LD_A, // floats that exp_gemm packs into
+};
+
+// See gemm.go. scratch is [EXP_SCRATCH] where A or B is to be packed.
+void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+              int64_t ldb, float *c, int64_t ldc, int accumulate, int pack_a, int pack_b, float *scratch);
+void exp_gemm_packed(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, float *c,
+                     int64_t ldc, const float *bias, int accumulate);
+void exp_pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, float *dst);
+
+// Where the chain of an element of C starts.
+enum { EXP_FROM_ZERO, EXP_FROM_C, EXP_FROM_BIAS };
+
+// A block of a product: the strides and the range of k that its tiles share.
+struct exp_block {
+	int64_t k;
+	int64_t row_a, step_a; // A[i][p] is a[i*row_a + p*step_a]
+	int64_t row_b;         // B[p][j] is b[p*row_b + j] within a panel of EXP_PANEL columns
+	int64_t panel_b;       // from one panel of B to the next
+	int64_t ldc;
+	int from;
+	int padded; // B may be read up to the end of a panel
+};
+
+// exp_columns_avx2 and exp_columns_portable compute m rows of C's cols columns,
+// at most EXP_PANEL, or for AVX2 with m <= EXP_THIN two panels.
+enum { EXP_THIN = 3 };
+void exp_columns_avx2(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
+                      const float *bias);
+void exp_columns_portable(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
+                          const float *bias);
+
+// dst[c*ldd + r] = src[r*lds + c] for r < rows, c < cols
+void exp_transpose_avx2(int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst, int64_t ldd);
+void exp_transpose_portable(int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst, int64_t ldd);
+
+#endif

@@ -1,0 +1,65 @@
+package kernel
+
+// gemmReference is the reference twin of Gemm.
+func gemmReference[F Float](transA, transB bool, m, n, k int, a []F, lda int, b []F, ldb int, c []F, ldc int, accumulate bool) {
+	rowA, stepA := lda, 1 // from op(A)[i][p] to op(A)[i+1][p] and op(A)[i][p+1]
+	if transA {
+		rowA, stepA = 1, lda
+	}
+	stepB, colB := ldb, 1 // from op(B)[p][j] to op(B)[p+1][j] and op(B)[p][j+1]
+	if transB {
+		stepB, colB = 1, ldb
+	}
+	for i := range m {
+		for j := range n {
+			var sum F
+			if accumulate {
+				sum = c[i*ldc+j]
+			}
+			for p := range k {
+				sum = fma(a[i*rowA+p*stepA], b[p*stepB+j*colB], sum)
+			}
+			c[i*ldc+j] = sum
+		}
+	}
+}
+
+// packReference is the reference twin of Packed.Pack: dst is [ceil(N/16),K,16].
+func packReference[F Float](trans bool, k, n int, b []F, ldb int, dst []F) {
+	stepB, colB := ldb, 1
+	if trans {
+		stepB, colB = 1, ldb
+	}
+	for first := 0; first < n; first += panelSize {
+		panel := dst[first*k : (first+panelSize)*k]
+		for p := range k {
+			row := panel[p*panelSize : (p+1)*panelSize]
+			for j := range row {
+				row[j] = 0
+				if first+j < n {
+					row[j] = b[p*stepB+(first+j)*colB]
+				}
+			}
+		}
+	}
+}
+
+// gemmPackedReference is the reference twin of GemmPacked.
+func gemmPackedReference[F Float](m int, a []F, lda int, b *Packed[F], c []F, ldc int, bias []F, accumulate bool) {
+	for i := range m {
+		for j := range b.N {
+			panel := b.data[j/panelSize*b.K*panelSize:]
+			var sum F
+			switch {
+			case accumulate:
+				sum = c[i*ldc+j]
+			case bias != nil:
+				sum = bias[j]
+			}
+			for p := range b.K {
+				sum = fma(a[i*lda+p], panel[p*panelSize+j%panelSize], sum)
+			}
+			c[i*ldc+j] = sum
+		}
+	}
+}
