@@ -1,0 +1,226 @@
+package kernel
+
+/*
+#cgo noescape exp_lstm_forward
+#cgo nocallback exp_lstm_forward
+#cgo noescape exp_lstm_backward
+#cgo nocallback exp_lstm_backward
+#cgo noescape exp_gru_forward
+#cgo nocallback exp_gru_forward
+#cgo noescape exp_gru_backward
+#cgo nocallback exp_gru_backward
+#cgo noescape exp_tanh_grad
+#cgo nocallback exp_tanh_grad
+#cgo noescape exp_relu_grad
+#cgo nocallback exp_relu_grad
+#include "gates.h"
+*/
+import "C"
+
+// LSTMForward computes a step of an LSTM (Hochreiter and Schmidhuber 1997, with
+// the forget gate of Gers et al. 2000) for rows of a batch, each of h units.
+// gates is [rows, 4h], the pre-activations of i, f, g and o one after the other,
+// and is overwritten with the activations; cPrev, c and hOut are [rows, h]. For
+// each row and unit, σ being [Sigmoid],
+//
+//	i, f, g, o = σ(i), σ(f), tanh(g), σ(o)
+//	c    = fma(f, cPrev, i*g)
+//	hOut = o * tanh(c)
+//
+// c may be cPrev.
+func LSTMForward[F Float](rows, h int, gates, cPrev, c, hOut []F) {
+	checkSizes("LSTMForward", rows, h)
+	checkLength("LSTMForward", "gates", len(gates), rows*4*h)
+	checkLength("LSTMForward", "cPrev", len(cPrev), rows*h)
+	checkLength("LSTMForward", "c", len(c), rows*h)
+	checkLength("LSTMForward", "hOut", len(hOut), rows*h)
+	if native[F]() {
+		C.exp_lstm_forward(C.int64_t(rows), C.int64_t(h), ptr(gates), ptr(cPrev), ptr(c), ptr(hOut))
+		return
+	}
+	lstmForwardReference(rows, h, gates, cPrev, c, hOut)
+}
+
+func lstmForwardReference[F Float](rows, h int, gates, cPrev, c, hOut []F) {
+	for r := range rows {
+		for u := r * h; u < (r+1)*h; u++ {
+			at := u + 3*r*h // of i; f, g, o are h apart
+			i, f, g, o := sigmoid(gates[at]), sigmoid(gates[at+h]), tanh(gates[at+2*h]), sigmoid(gates[at+3*h])
+			gates[at], gates[at+h], gates[at+2*h], gates[at+3*h] = i, f, g, o
+			c[u] = fma(f, cPrev[u], F(i*g))
+			hOut[u] = o * tanh(c[u])
+		}
+	}
+}
+
+// LSTMBackward is the gradient of LSTMForward: gates holds the activations, c
+// the new cell state, dh [rows, h] the gradient of hOut. dc [rows, h] is the
+// gradient of c from later steps and is overwritten with that of cPrev; dGates
+// [rows, 4h] is overwritten with the gradients of the pre-activations. For each
+// row and unit, with differences of the form a - b*c rounded once,
+//
+//	t  = tanh(c)
+//	dc = fma(dh*o, 1 - t*t, dc)
+//	dGates = dc*g * (i - i*i), dc*cPrev * (f - f*f), dc*i * (1 - g*g), dh*t * (o - o*o)
+//	dc = dc * f
+//
+// dGates may be gates.
+func LSTMBackward[F Float](rows, h int, gates, cPrev, c, dh, dc, dGates []F) {
+	checkSizes("LSTMBackward", rows, h)
+	checkLength("LSTMBackward", "gates", len(gates), rows*4*h)
+	checkLength("LSTMBackward", "cPrev", len(cPrev), rows*h)
+	checkLength("LSTMBackward", "c", len(c), rows*h)
+	checkLength("LSTMBackward", "dh", len(dh), rows*h)
+	checkLength("LSTMBackward", "dc", len(dc), rows*h)
+	checkLength("LSTMBackward", "dGates", len(dGates), rows*4*h)
+	if native[F]() {
+		C.exp_lstm_backward(C.int64_t(rows), C.int64_t(h), ptr(gates), ptr(cPrev), ptr(c), ptr(dh), ptr(dc), ptr(dGates))
+		return
+	}
+	lstmBackwardReference(rows, h, gates, cPrev, c, dh, dc, dGates)
+}
+
+func lstmBackwardReference[F Float](rows, h int, gates, cPrev, c, dh, dc, dGates []F) {
+	for r := range rows {
+		for u := r * h; u < (r+1)*h; u++ {
+			at := u + 3*r*h
+			i, f, g, o := gates[at], gates[at+h], gates[at+2*h], gates[at+3*h]
+			t := tanh(c[u])
+			d := fma(F(dh[u]*o), fma(-t, t, 1), dc[u])
+			dGates[at] = F(d*g) * fma(-i, i, i)
+			dGates[at+h] = F(d*cPrev[u]) * fma(-f, f, f)
+			dGates[at+2*h] = F(d*i) * fma(-g, g, 1)
+			dGates[at+3*h] = F(dh[u]*t) * fma(-o, o, o)
+			dc[u] = d * f
+		}
+	}
+}
+
+// GRUForward computes a step of a GRU (Cho et al. 2014, with r after the
+// product, as PyTorch and cuDNN) for rows of a batch, each of h units. gi and gh
+// are [rows, 3h], r, z and n one after the other: gi is W x + b and is
+// overwritten with the activations, gh is U hPrev + b'; hPrev and hOut are
+// [rows, h]. For each row and unit, σ being [Sigmoid],
+//
+//	r, z = σ(giR + ghR), σ(giZ + ghZ)
+//	n    = tanh(fma(r, ghN, giN))
+//	hOut = fma(z, hPrev - n, n)    that is (1-z)*n + z*hPrev
+//
+// hOut may be hPrev.
+func GRUForward[F Float](rows, h int, gi, gh, hPrev, hOut []F) {
+	checkSizes("GRUForward", rows, h)
+	checkLength("GRUForward", "gi", len(gi), rows*3*h)
+	checkLength("GRUForward", "gh", len(gh), rows*3*h)
+	checkLength("GRUForward", "hPrev", len(hPrev), rows*h)
+	checkLength("GRUForward", "hOut", len(hOut), rows*h)
+	if native[F]() {
+		C.exp_gru_forward(C.int64_t(rows), C.int64_t(h), ptr(gi), ptr(gh), ptr(hPrev), ptr(hOut))
+		return
+	}
+	gruForwardReference(rows, h, gi, gh, hPrev, hOut)
+}
+
+func gruForwardReference[F Float](rows, h int, gi, gh, hPrev, hOut []F) {
+	for row := range rows {
+		for u := row * h; u < (row+1)*h; u++ {
+			at := u + 2*row*h // of r; z, n are h apart
+			r, z := sigmoid(gi[at]+gh[at]), sigmoid(gi[at+h]+gh[at+h])
+			n := tanh(fma(r, gh[at+2*h], gi[at+2*h]))
+			gi[at], gi[at+h], gi[at+2*h] = r, z, n
+			hOut[u] = fma(z, hPrev[u]-n, n)
+		}
+	}
+}
+
+// GRUBackward is the gradient of GRUForward: act holds the activations, dh
+// [rows, h] the gradient of hOut. dgi and dgh [rows, 3h] are overwritten with
+// the gradients of gi and gh as they were given, dhPrev [rows, h] with the part
+// of hPrev's that does not go through gh. For each row and unit, with
+// differences of the form a - b*c rounded once,
+//
+//	dn = dh * (1-z) * (1 - n*n)
+//	dr = dn * ghN * (r - r*r)
+//	dz = dh * (hPrev-n) * (z - z*z)
+//	dgi = dr, dz, dn
+//	dgh = dr, dz, dn*r
+//	dhPrev = dh * z
+//
+// Products are from the left. dhPrev may be dh, and dgi may be act.
+func GRUBackward[F Float](rows, h int, act, gh, hPrev, dh, dgi, dgh, dhPrev []F) {
+	checkSizes("GRUBackward", rows, h)
+	checkLength("GRUBackward", "act", len(act), rows*3*h)
+	checkLength("GRUBackward", "gh", len(gh), rows*3*h)
+	checkLength("GRUBackward", "hPrev", len(hPrev), rows*h)
+	checkLength("GRUBackward", "dh", len(dh), rows*h)
+	checkLength("GRUBackward", "dgi", len(dgi), rows*3*h)
+	checkLength("GRUBackward", "dgh", len(dgh), rows*3*h)
+	checkLength("GRUBackward", "dhPrev", len(dhPrev), rows*h)
+	if native[F]() {
+		C.exp_gru_backward(C.int64_t(rows), C.int64_t(h), ptr(act), ptr(gh), ptr(hPrev), ptr(dh), ptr(dgi), ptr(dgh), ptr(dhPrev))
+		return
+	}
+	gruBackwardReference(rows, h, act, gh, hPrev, dh, dgi, dgh, dhPrev)
+}
+
+func gruBackwardReference[F Float](rows, h int, act, gh, hPrev, dh, dgi, dgh, dhPrev []F) {
+	for row := range rows {
+		for u := row * h; u < (row+1)*h; u++ {
+			at := u + 2*row*h
+			r, z, n, d := act[at], act[at+h], act[at+2*h], dh[u]
+			dn := F(d*(1-z)) * fma(-n, n, 1)
+			dr := F(dn*gh[at+2*h]) * fma(-r, r, r)
+			dz := F(d*(hPrev[u]-n)) * fma(-z, z, z)
+			dgi[at], dgi[at+h], dgi[at+2*h] = dr, dz, dn
+			dgh[at], dgh[at+h], dgh[at+2*h] = dr, dz, dn*r
+			dhPrev[u] = d * z
+		}
+	}
+}
+
+// TanhGrad is the gradient of a layer's pre-activations from that of its result
+// h = tanh(·): for i < len(dg)
+//
+//	dg[i] = dh[i] * (1 - h[i]*h[i])    with the difference rounded once
+//
+// dg may be dh or h.
+func TanhGrad[F Float](dg, dh, h []F) {
+	checkLength("TanhGrad", "dh", len(dh), len(dg))
+	checkLength("TanhGrad", "h", len(h), len(dg))
+	if native[F]() {
+		C.exp_tanh_grad(C.int64_t(len(dg)), ptr(dg), ptr(dh), ptr(h))
+		return
+	}
+	tanhGradReference(dg, dh, h)
+}
+
+func tanhGradReference[F Float](dg, dh, h []F) {
+	for i := range dg {
+		dg[i] = dh[i] * fma(-h[i], h[i], 1)
+	}
+}
+
+// ReluGrad is the gradient of a layer's pre-activations from that of its result
+// h = max(0, ·): for i < len(dg)
+//
+//	dg[i] = h[i] > 0 ? dh[i] : 0
+//
+// dg may be dh or h.
+func ReluGrad[F Float](dg, dh, h []F) {
+	checkLength("ReluGrad", "dh", len(dh), len(dg))
+	checkLength("ReluGrad", "h", len(h), len(dg))
+	if native[F]() {
+		C.exp_relu_grad(C.int64_t(len(dg)), ptr(dg), ptr(dh), ptr(h))
+		return
+	}
+	reluGradReference(dg, dh, h)
+}
+
+func reluGradReference[F Float](dg, dh, h []F) {
+	for i := range dg {
+		var d F
+		if h[i] > 0 {
+			d = dh[i]
+		}
+		dg[i] = d
+	}
+}
