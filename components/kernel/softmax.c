@@ -1,0 +1,173 @@
+#include "softmax.h"
+#include "activation.h"
+#include "lanes.h"
+
+static float largest_portable(int64_t n, const float *x) {
+	float top = -INFINITY;
+	for (int64_t j = 0; j < n; j++) top = x[j] > top ? x[j] : top;
+	return top;
+}
+
+static float exp_sum_portable(int64_t n, float *dst, const float *x, float top) {
+	float lane[EXP_LANES] = {0}, e[EXP_LANES];
+	for (int64_t j = 0; j < n; j += EXP_LANES) {
+		int64_t count = n - j < EXP_LANES ? n - j : EXP_LANES;
+		for (int64_t l = 0; l < count; l++) {
+			e[l] = exp_exp1(x[j + l] - top);
+			lane[l] += e[l];
+		}
+		if (dst != NULL) memcpy(dst + j, e, (size_t)count * sizeof *e);
+	}
+	return exp_join(lane);
+}
+
+static void scale_portable(int64_t n, float *x, float scale) {
+	for (int64_t j = 0; j < n; j++) x[j] *= scale;
+}
+
+static void backward_portable(int64_t n, float *dx, const float *y, const float *dy, float scale) {
+	float lane[EXP_LANES] = {0};
+	for (int64_t j = 0; j < n; j += EXP_LANES) {
+		int64_t count = n - j < EXP_LANES ? n - j : EXP_LANES;
+		for (int64_t l = 0; l < count; l++) lane[l] = exp_fmaf(dy[j + l], y[j + l], lane[l]);
+	}
+	float sum = exp_join(lane);
+	for (int64_t j = 0; j < n; j++) dx[j] = scale * y[j] * (dy[j] - sum);
+}
+
+static void log_softmax_portable(int64_t n, float *dst, const float *x, float top, float log_sum) {
+	for (int64_t j = 0; j < n; j++) dst[j] = (x[j] - top) - log_sum;
+}
+
+static int64_t find_portable(int64_t n, const float *x, float value) {
+	for (int64_t j = 0; j < n; j++) {
+		if (x[j] == value) return j;
+	}
+	return 0;
+}
+
+#ifdef EXP_X86
+
+static EXP_AVX2 float largest_avx2(int64_t n, const float *x) {
+	const __m256 least = exp_splat(-INFINITY);
+	__m256 a = least, b = least;
+	int64_t j = 0;
+	for (; j + 16 <= n; j += 16) { // max returns its second operand where one is a NaN
+		a = _mm256_max_ps(_mm256_loadu_ps(x + j), a);
+		b = _mm256_max_ps(_mm256_loadu_ps(x + j + 8), b);
+	}
+	for (; j < n; j += 8) {
+		__m256 some = _mm256_blendv_ps(least, exp_load_first(x + j, n - j), _mm256_castsi256_ps(exp_mask(n - j)));
+		a = _mm256_max_ps(some, a);
+	}
+	a = _mm256_max_ps(a, b);
+	__m128 m = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+	m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+	m = _mm_max_ss(m, _mm_movehdup_ps(m));
+	return _mm_cvtss_f32(m);
+}
+
+static EXP_AVX2 float exp_sum_avx2(int64_t n, float *dst, const float *x, float top) {
+	const __m256 t = exp_splat(top);
+	__m256 low = _mm256_setzero_ps(), high = low;
+	int64_t j = 0;
+	for (; j + 16 <= n; j += 16) {
+		__m256 a = exp_exp8(_mm256_sub_ps(_mm256_loadu_ps(x + j), t));
+		__m256 b = exp_exp8(_mm256_sub_ps(_mm256_loadu_ps(x + j + 8), t));
+		if (dst != NULL) {
+			_mm256_storeu_ps(dst + j, a);
+			_mm256_storeu_ps(dst + j + 8, b);
+		}
+		low = _mm256_add_ps(low, a);
+		high = _mm256_add_ps(high, b);
+	}
+	for (__m256 *sum = &low; j < n; j += 8, sum = &high) {
+		__m256 a = exp_exp8(_mm256_sub_ps(exp_load_first(x + j, n - j), t));
+		if (dst != NULL) exp_store_first(dst + j, a, n - j);
+		*sum = _mm256_add_ps(*sum, _mm256_and_ps(a, _mm256_castsi256_ps(exp_mask(n - j))));
+	}
+	return exp_join_avx2(low, high);
+}
+
+static EXP_AVX2 void scale_avx2(int64_t n, float *x, float scale) {
+	const __m256 s = exp_splat(scale);
+	int64_t j = 0;
+	for (; j + 8 <= n; j += 8) _mm256_storeu_ps(x + j, _mm256_mul_ps(_mm256_loadu_ps(x + j), s));
+	if (j < n) exp_store_first(x + j, _mm256_mul_ps(exp_load_first(x + j, n - j), s), n - j);
+}
+
+static EXP_AVX2 void backward_avx2(int64_t n, float *dx, const float *y, const float *dy, float scale) {
+	__m256 low = _mm256_setzero_ps(), high = low;
+	int64_t j = 0;
+	for (; j + 16 <= n; j += 16) {
+		low = _mm256_fmadd_ps(_mm256_loadu_ps(dy + j), _mm256_loadu_ps(y + j), low);
+		high = _mm256_fmadd_ps(_mm256_loadu_ps(dy + j + 8), _mm256_loadu_ps(y + j + 8), high);
+	}
+	for (__m256 *sum = &low; j < n; j += 8, sum = &high) {
+		__m256 next = _mm256_fmadd_ps(exp_load_first(dy + j, n - j), exp_load_first(y + j, n - j), *sum);
+		// A lane may have become -0 by underflow: the others must not take in a +0.
+		*sum = _mm256_blendv_ps(*sum, next, _mm256_castsi256_ps(exp_mask(n - j)));
+	}
+	const __m256 sum = exp_splat(exp_join_avx2(low, high)), s = exp_splat(scale);
+	for (j = 0; j + 8 <= n; j += 8) {
+		__m256 d = _mm256_sub_ps(_mm256_loadu_ps(dy + j), sum);
+		_mm256_storeu_ps(dx + j, _mm256_mul_ps(_mm256_mul_ps(s, _mm256_loadu_ps(y + j)), d));
+	}
+	if (j == n) return;
+	__m256 d = _mm256_sub_ps(exp_load_first(dy + j, n - j), sum);
+	exp_store_first(dx + j, _mm256_mul_ps(_mm256_mul_ps(s, exp_load_first(y + j, n - j)), d), n - j);
+}
+
+static EXP_AVX2 void log_softmax_avx2(int64_t n, float *dst, const float *x, float top, float log_sum) {
+	const __m256 t = exp_splat(top), l = exp_splat(log_sum);
+	int64_t j = 0;
+	for (; j + 8 <= n; j += 8) {
+		_mm256_storeu_ps(dst + j, _mm256_sub_ps(_mm256_sub_ps(_mm256_loadu_ps(x + j), t), l));
+	}
+	if (j < n) exp_store_first(dst + j, _mm256_sub_ps(_mm256_sub_ps(exp_load_first(x + j, n - j), t), l), n - j);
+}
+
+static EXP_AVX2 int64_t find_avx2(int64_t n, const float *x, float value) {
+	const __m256 v = exp_splat(value);
+	int64_t j = 0;
+	for (; j + 8 <= n; j += 8) {
+		int equal = _mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(x + j), v, _CMP_EQ_OQ));
+		if (equal) return j + __builtin_ctz((unsigned)equal);
+	}
+	for (; j < n; j++) {
+		if (x[j] == value) return j;
+	}
+	return 0;
+}
+
+#endif
+
+float exp_largest(int64_t n, const float *x) { return EXP_CALL(largest, n, x); }
+
+float exp_exp_sum(int64_t n, float *dst, const float *x, float top) { return EXP_CALL(exp_sum, n, dst, x, top); }
+
+void exp_softmax_rows(int64_t rows, int64_t n, float *x, int64_t ld, const int32_t *valid) {
+	for (int64_t r = 0; r < rows; r++, x += ld) {
+		int64_t count = valid == NULL ? n : valid[r] > 0 ? valid[r] : 0;
+		memset(x + count, 0, (size_t)(n - count) * sizeof *x);
+		if (count == 0) continue;
+		float sum = exp_exp_sum(count, x, x, exp_largest(count, x));
+		EXP_CALL(scale, count, x, 1 / sum);
+	}
+}
+
+void exp_softmax_rows_backward(int64_t rows, int64_t n, float *dx, const float *y, const float *dy, int64_t ld,
+                               float scale) {
+	for (int64_t r = 0; r < rows; r++) EXP_CALL(backward, n, dx + r * ld, y + r * ld, dy + r * ld, scale);
+}
+
+void exp_log_softmax_rows(int64_t rows, int64_t n, float *dst, const float *x) {
+	for (int64_t r = 0; r < rows; r++, dst += n, x += n) {
+		float top = exp_largest(n, x);
+		EXP_CALL(log_softmax, n, dst, x, top, exp_log1(exp_exp_sum(n, NULL, x, top)));
+	}
+}
+
+void exp_argmax_rows(int64_t rows, int64_t v, const float *x, int32_t *dst) {
+	for (int64_t r = 0; r < rows; r++, x += v) dst[r] = (int32_t)EXP_CALL(find, v, x, exp_largest(v, x));
+}
