@@ -1,0 +1,112 @@
+#include "additive.h"
+#include "activation.h"
+#include "lanes.h"
+
+EXP_INLINE float score1(int64_t a, const float *q, const float *k, const float *v) {
+	float lane[EXP_LANES] = {0};
+	for (int64_t x = 0; x < a; x += EXP_LANES) {
+		int64_t count = a - x < EXP_LANES ? a - x : EXP_LANES;
+		for (int64_t l = 0; l < count; l++) lane[l] = exp_fmaf(v[x + l], exp_tanh1(q[x + l] + k[x + l]), lane[l]);
+	}
+	return exp_join(lane);
+}
+
+static void scores_portable(int64_t t, int64_t s, int64_t a, const float *q, const float *k, const float *v,
+                            float *scores, int64_t ld) {
+	for (int64_t i = 0; i < t; i++) {
+		for (int64_t j = 0; j < s; j++) scores[i * ld + j] = score1(a, q + i * a, k + j * a, v);
+	}
+}
+
+static void backward_portable(int64_t t, int64_t s, int64_t a, const float *q, const float *k, const float *v,
+                              const float *dscores, int64_t ld, float *dq, float *dk, float *dv) {
+	for (int64_t i = 0; i < t; i++) {
+		for (int64_t j = 0; j < s; j++) {
+			float d = dscores[i * ld + j];
+			if (d == 0) continue;
+			for (int64_t x = 0; x < a; x++) {
+				float y = exp_tanh1(q[i * a + x] + k[j * a + x]);
+				float g = d * v[x] * exp_one_minus_square1(y);
+				dv[x] = exp_fmaf(d, y, dv[x]);
+				dq[i * a + x] += g;
+				dk[j * a + x] += g;
+			}
+		}
+	}
+}
+
+#ifdef EXP_X86
+
+EXP_INLINE EXP_AVX2 float score8(int64_t a, const float *q, const float *k, const float *v) {
+	__m256 low = _mm256_setzero_ps(), high = low;
+	int64_t x = 0;
+	for (; x + 16 <= a; x += 16) {
+		__m256 y = exp_tanh8(_mm256_add_ps(_mm256_loadu_ps(q + x), _mm256_loadu_ps(k + x)));
+		__m256 z = exp_tanh8(_mm256_add_ps(_mm256_loadu_ps(q + x + 8), _mm256_loadu_ps(k + x + 8)));
+		low = _mm256_fmadd_ps(_mm256_loadu_ps(v + x), y, low);
+		high = _mm256_fmadd_ps(_mm256_loadu_ps(v + x + 8), z, high);
+	}
+	for (__m256 *sum = &low; x < a; x += 8, sum = &high) {
+		__m256 y = exp_tanh8(_mm256_add_ps(exp_load_first(q + x, a - x), exp_load_first(k + x, a - x)));
+		__m256 next = _mm256_fmadd_ps(exp_load_first(v + x, a - x), y, *sum);
+		// A lane may have become -0 by underflow: the others must not take in a +0.
+		*sum = _mm256_blendv_ps(*sum, next, _mm256_castsi256_ps(exp_mask(a - x)));
+	}
+	return exp_join_avx2(low, high);
+}
+
+static EXP_AVX2 void scores_avx2(int64_t t, int64_t s, int64_t a, const float *q, const float *k, const float *v,
+                                 float *scores, int64_t ld) {
+	for (int64_t i = 0; i < t; i++) {
+		for (int64_t j = 0; j < s; j++) scores[i * ld + j] = score8(a, q + i * a, k + j * a, v);
+	}
+}
+
+// backward_columns is the part of the columns from 0 to 7, or with whole false
+// to rest-1: the order of additions to an element does not depend on how the
+// columns are parted, and so dv stays in a register, and dq over a row.
+EXP_INLINE EXP_AVX2 void backward_columns(const int whole, int64_t rest, int64_t t, int64_t s, int64_t a,
+                                          const float *q, const float *k, const float *v, const float *dscores,
+                                          int64_t ld, float *dq, float *dk, float *dv) {
+#define LOAD(p) (whole ? _mm256_loadu_ps(p) : exp_load_first(p, rest))
+	const __m256 weight = LOAD(v);
+	__m256 weight_sum = LOAD(dv);
+	for (int64_t i = 0; i < t; i++) {
+		const __m256 query = LOAD(q + i * a);
+		__m256 query_sum = LOAD(dq + i * a);
+		for (int64_t j = 0; j < s; j++) {
+			float score = dscores[i * ld + j];
+			if (score == 0) continue;
+			const __m256 d = exp_splat(score);
+			__m256 y = exp_tanh8(_mm256_add_ps(query, LOAD(k + j * a)));
+			__m256 g = _mm256_mul_ps(_mm256_mul_ps(d, weight), exp_one_minus_square8(y));
+			weight_sum = _mm256_fmadd_ps(d, y, weight_sum);
+			query_sum = _mm256_add_ps(query_sum, g);
+			exp_store_first(dk + j * a, _mm256_add_ps(LOAD(dk + j * a), g), whole ? 8 : rest);
+		}
+		exp_store_first(dq + i * a, query_sum, whole ? 8 : rest);
+	}
+	exp_store_first(dv, weight_sum, whole ? 8 : rest);
+#undef LOAD
+}
+
+static EXP_AVX2 void backward_avx2(int64_t t, int64_t s, int64_t a, const float *q, const float *k, const float *v,
+                                   const float *dscores, int64_t ld, float *dq, float *dk, float *dv) {
+	int64_t x = 0;
+	for (; x + 8 <= a; x += 8) {
+		backward_columns(1, 8, t, s, a, q + x, k + x, v + x, dscores, ld, dq + x, dk + x, dv + x);
+	}
+	if (x < a) backward_columns(0, a - x, t, s, a, q + x, k + x, v + x, dscores, ld, dq + x, dk + x, dv + x);
+}
+
+#endif
+
+void exp_additive_scores(int64_t t, int64_t s, int64_t a, const float *q, const float *k, const float *v,
+                         float *scores, int64_t ld) {
+	EXP_CALL(scores, t, s, a, q, k, v, scores, ld);
+}
+
+void exp_additive_scores_backward(int64_t t, int64_t s, int64_t a, const float *q, const float *k, const float *v,
+                                  const float *dscores, int64_t ld, float *dq, float *dk, float *dv) {
+	EXP_CALL(backward, t, s, a, q, k, v, dscores, ld, dq, dk, dv);
+}
