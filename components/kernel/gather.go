@@ -1,0 +1,129 @@
+package kernel
+
+/*
+#cgo noescape exp_scatter_add
+#cgo nocallback exp_scatter_add
+#include "gather.h"
+*/
+import "C"
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// Gather copies the rows of table [V,D] that ids [rows] names to dst [rows,D]:
+// for r < rows
+//
+//	dst[r] = table[ids[r]]
+//
+// It panics at an id outside table. dst must not overlap table.
+func Gather[F Float](rows, d int, dst, table []F, ids []int32) {
+	const op = "Gather"
+	checkSizes(op, rows, d)
+	checkLength(op, "dst", len(dst), rows*d)
+	checkIndex(op, "table", rows, d, d, len(table), ids, 0)
+	for r, id := range ids[:rows] {
+		copy(dst[r*d:(r+1)*d], table[int(id)*d:])
+	}
+}
+
+// ScatterAdd accumulates the rows of src [rows,D] in those of table [V,D] that
+// ids [rows] names: for r < rows, ascending
+//
+//	table[ids[r]] = table[ids[r]] + src[r]
+//
+// It panics at an id outside table. table must not overlap src.
+func ScatterAdd[F Float](rows, d int, table, src []F, ids []int32) {
+	const op = "ScatterAdd"
+	checkSizes(op, rows, d)
+	checkLength(op, "src", len(src), rows*d)
+	checkIndex(op, "table", rows, d, d, len(table), ids, 0)
+	scatterAdd(rows, d, table, d, src, d, ids)
+}
+
+// GatherStrided copies the rows of src that index [rows] names to the rows of
+// dst, of length D and at ldSrc and ldDst elements from one another: for r < rows
+//
+//	dst[r] = index[r] == -1 ? 0 : src[index[r]]
+//
+// It panics at any other index outside src. dst must not overlap src.
+func GatherStrided[F Float](rows, d int, dst []F, ldDst int, src []F, ldSrc int, index []int32) {
+	const op = "GatherStrided"
+	checkSizes(op, rows, d)
+	checkMatrix(op, "dst", false, rows, d, ldDst, len(dst))
+	checkIndex(op, "src", rows, d, ldSrc, len(src), index, -1)
+	if d == 0 {
+		return
+	}
+	for r, i := range index[:rows] {
+		row := dst[r*ldDst : r*ldDst+d]
+		if i < 0 {
+			clear(row)
+			continue
+		}
+		copy(row, src[int(i)*ldSrc:])
+	}
+}
+
+// ScatterStridedAdd accumulates the rows of src in the rows of dst that index
+// [rows] names, of length D and at ldSrc and ldDst elements from one another:
+// for r < rows, ascending
+//
+//	if index[r] != -1 {
+//		dst[index[r]] = dst[index[r]] + src[r]
+//	}
+//
+// It panics at any other index outside dst. dst must not overlap src.
+func ScatterStridedAdd[F Float](rows, d int, dst []F, ldDst int, src []F, ldSrc int, index []int32) {
+	const op = "ScatterStridedAdd"
+	checkSizes(op, rows, d)
+	checkMatrix(op, "src", false, rows, d, ldSrc, len(src))
+	checkIndex(op, "dst", rows, d, ldDst, len(dst), index, -1)
+	scatterAdd(rows, d, dst, ldDst, src, ldSrc, index)
+}
+
+// scatterAdd is ScatterAdd and ScatterStridedAdd of sizes that fit.
+func scatterAdd[F Float](rows, d int, dst []F, ldDst int, src []F, ldSrc int, index []int32) {
+	if d == 0 {
+		return
+	}
+	if native[F]() {
+		C.exp_scatter_add(C.int64_t(rows), C.int64_t(d), ptr(dst), C.int64_t(ldDst), ptr(src), C.int64_t(ldSrc),
+			(*C.int32_t)(unsafe.SliceData(index)))
+		return
+	}
+	scatterAddReference(rows, d, dst, ldDst, src, ldSrc, index)
+}
+
+func scatterAddReference[F Float](rows, d int, dst []F, ldDst int, src []F, ldSrc int, index []int32) {
+	for r, i := range index[:rows] {
+		if i < 0 {
+			continue
+		}
+		row := dst[int(i)*ldDst : int(i)*ldDst+d]
+		addReference(row, row, src[r*ldSrc:])
+	}
+}
+
+// checkIndex panics unless index has rows elements, each of them at least least
+// and the number of a whole row of d elements in the slice in role, of length
+// elements in rows ld apart.
+func checkIndex(op, role string, rows, d, ld, length int, index []int32, least int32) {
+	checkLength(op, "index", len(index), rows)
+	if rows == 0 || d == 0 {
+		return
+	}
+	if ld < d {
+		panic(fmt.Sprintf("kernel: %s: %s has rows of %d elements with leading dimension %d", op, role, d, ld))
+	}
+	last := (length - d) / ld
+	if length < d {
+		last = -1
+	}
+	for r, i := range index[:rows] {
+		if i < least || int(i) > last {
+			panic(fmt.Sprintf("kernel: %s: index %d is %d; want %d to %d, the rows of %s in %d elements", op, r, i, least, last, role, length))
+		}
+	}
+}
