@@ -1,0 +1,33 @@
+package components
+
+import "exp/registry"
+
+// Catalog is what a configuration can name.
+type Catalog struct {
+	Encoders   registry.Kind[Encoder, EncoderDeps]
+	Decoders   registry.Kind[Decoder, DecoderDeps]
+	Attentions registry.Kind[Attention, AttentionDeps]
+	Optimizers registry.Kind[Optimizer, OptimizerDeps]
+	Schedules  registry.Kind[Schedule, ScheduleDeps]
+	Tasks      registry.Kind[Task, TaskDeps]
+	Metrics    registry.Kind[Metric, MetricDeps]
+}
+
+// NewCatalog returns an empty catalog.
+func NewCatalog() *Catalog {
+	c := &Catalog{}
+	c.Encoders.Name = "encoder"
+	c.Decoders.Name = "decoder"
+	c.Attentions.Name = "attention"
+	c.Optimizers.Name = "optimizer"
+	c.Schedules.Name = "schedule"
+	c.Tasks.Name = "task"
+	c.Metrics.Name = "metric"
+	return c
+}
+
+// Families returns the kinds of components, in the order in which they are
+// shown.
+func (c *Catalog) Families() []registry.Family {
+	return []registry.Family{&c.Tasks, &c.Encoders, &c.Decoders, &c.Attentions, &c.Optimizers, &c.Schedules, &c.Metrics}
+}

@@ -1,0 +1,166 @@
+package components
+
+import "exp/components/autodiff"
+
+// Embedder turns tokens into vectors.
+type Embedder interface {
+	// Embed returns [B, T, E].
+	Embed(t *autodiff.Tape, s Sequences) *autodiff.Var
+}
+
+// Encoder reads a source.
+type Encoder interface {
+	// MemorySize is M, the width of the memory.
+	MemorySize() int
+	// Final describes the final state that Encode returns.
+	Final() FinalShape
+	// Encode reads a batch. What it returns is valid until the tape's Reset or
+	// the next call.
+	Encode(t *autodiff.Tape, source Sequences) Memory
+}
+
+// EncoderDeps is what an encoder is given when it is built.
+type EncoderDeps struct {
+	Params *autodiff.Params
+	// Source returns what embeds source tokens in vectors of the size E asked for.
+	Source func(size int) (Embedder, error)
+}
+
+// Memory is what an encoder makes of a source.
+type Memory struct {
+	States  *autodiff.Var // [B, S, M], zero past a row's length
+	Lengths []int32       // [B]
+	Final   []FinalState  // one a layer, from the lowest; none where the encoder has no final state
+}
+
+// FinalState is a recurrent layer's state after the last step of each row.
+type FinalState struct {
+	Hidden *autodiff.Var // [B, size]
+	Cell   *autodiff.Var // [B, size], nil but for an LSTM
+}
+
+// FinalShape describes a Memory's Final before there is one.
+type FinalShape struct {
+	Layers int  // 0: the encoder has no final state
+	Size   int  // both directions together
+	Cell   bool // the state has a cell state
+}
+
+// Decoder says a target, given a memory.
+type Decoder interface {
+	// OutputSize is the width D of the states that Decode and Step return.
+	OutputSize() int
+	// Decode is the teacher-forced pass over target, which begins with [Bos]: the
+	// state [B, T, D] from which each next token is predicted.
+	Decode(t *autodiff.Tape, memory Memory, target Sequences) Decoded
+	// Start returns the state before the first step of decoding from memory.
+	// The state is valid until the tape's Reset. The tape must not record.
+	Start(t *autodiff.Tape, memory Memory) DecoderState
+	// Step reads the token of every row, the result of the step before or [Bos],
+	// [B, 1] with every length 1, and moves state on: [B, 1, D].
+	Step(t *autodiff.Tape, state DecoderState, tokens Sequences) Decoded
+}
+
+// DecoderState is what a decoder remembers between two steps.
+type DecoderState any
+
+// Decoded is the result of a decoder.
+type Decoded struct {
+	States  *autodiff.Var // [B, T, D]
+	Weights *autodiff.Var // [B, N, T, S], of the attention to the memory (of the last layer); nil without one
+}
+
+// DecoderDeps is what a decoder is given when it is built.
+type DecoderDeps struct {
+	Params *autodiff.Params
+	// Target returns what embeds target tokens in vectors of the size E asked for.
+	Target func(size int) (Embedder, error)
+	// Attention returns a new attention of queries of querySize to the memory,
+	// with parameters in p; nil where the configuration says "none".
+	Attention func(p *autodiff.Params, querySize int) (Attention, error)
+	// MemorySize and Final describe the encoder's memory.
+	MemorySize int
+	Final      FinalShape
+}
+
+// DefaultAttention is what the options of a decoder implement that wants another
+// attention than "none" where the configuration does not name one.
+type DefaultAttention interface{ DefaultAttention() string }
+
+// Limited is what an encoder or decoder implements that cannot read sequences
+// of any length.
+type Limited interface {
+	// MaxLength is the longest length in steps, 0 for any, and the option that sets it.
+	MaxLength() (steps int, option string)
+}
+
+// Attention looks at a memory with a query.
+type Attention interface {
+	// ContextSize is C, the width of the context.
+	ContextSize() int
+	// Prepare does once a batch what does not depend on the query.
+	Prepare(t *autodiff.Tape, memory Memory) Prepared
+	// Attend returns the context [B, T, C] of the queries [B, T, Q], and the
+	// weights [B, N, T, S] of N heads, zero past a row's length.
+	Attend(t *autodiff.Tape, query *autodiff.Var, memory Prepared) (context, weights *autodiff.Var)
+}
+
+// Prepared is a memory as an attention wants it.
+type Prepared struct {
+	Keys    *autodiff.Var // [B, S, ...]
+	Values  *autodiff.Var // [B, S, M]
+	Lengths []int32       // [B]
+}
+
+// AttentionDeps is what an attention is given when it is built.
+type AttentionDeps struct {
+	Params     *autodiff.Params
+	QuerySize  int // Q
+	MemorySize int // M
+}
+
+// Optimizer moves the parameters along their gradients.
+type Optimizer interface {
+	// LearningRate is the rate that a schedule's factor multiplies.
+	LearningRate() float64
+	// Step is update number n, from 1, at learning rate lr; gradients are
+	// multiplied by scale first (clipping).
+	Step(n int, lr, scale float64)
+	// State returns what has to be kept to go on later, by name. Its slices are
+	// the optimizer's own: a checkpoint is restored by writing to them.
+	State() map[string][]float32
+}
+
+// OptimizerDeps is what an optimizer is given when it is built.
+type OptimizerDeps struct{ Params *autodiff.Params }
+
+// Schedule changes the learning rate over training.
+type Schedule interface {
+	// Factor multiplies the learning rate of update n, from 1.
+	Factor(n int) float64
+}
+
+// ScheduleDeps is what a schedule is given when it is built.
+type ScheduleDeps struct{ Steps int } // updates of the whole training
+
+// Metric is a number that says how good a model is.
+type Metric interface {
+	// Decodes says that the metric compares hypotheses, not only probabilities.
+	Decodes() bool
+	// HigherIsBetter says which of two values is the better one.
+	HigherIsBetter() bool
+	// Score computes the metric.
+	Score(o *Outcome) float64
+}
+
+// MetricDeps is what a metric is given when it is built.
+type MetricDeps struct{}
+
+// Outcome is what a model did on a split.
+type Outcome struct {
+	Loss       float64   // nats, summed over the target tokens
+	Tokens     int       // target tokens, the [Eos] of each included
+	Correct    int       // target tokens that were the most probable, given those before
+	Hypotheses [][]int32 // greedy, without [Eos]; nil unless a metric decodes
+	References [][]int32
+}

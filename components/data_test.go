@@ -1,0 +1,61 @@
+package components
+
+import (
+	"reflect"
+	"testing"
+)
+
+func TestVocabulary(t *testing.T) {
+	v := NewVocabulary([]string{"b", "a", "b", "<unk>"})
+	if got, want := v.Size(), int(NumSpecial)+3; got != want { // <unk> as a word is not the special token
+		t.Errorf("size is %d, want %d", got, want)
+	}
+	for id, token := range []string{"<pad>", "<s>", "</s>", "<unk>", "b", "a"} {
+		if got := v.Token(int32(id)); got != token {
+			t.Errorf("token %d is %q, want %q", id, got, token)
+		}
+	}
+	for token, want := range map[string]int32{"b": 4, "a": 5, "c": Unk, "<pad>": Unk} {
+		if got := v.ID(token); got != want {
+			t.Errorf("ID(%q) is %d, want %d", token, got, want)
+		}
+	}
+}
+
+func TestFill(t *testing.T) {
+	var b Batch
+	b.Fill([]Pair{{Source: []int32{9, 9, 9, 9}, Target: []int32{9, 9, 9}}, {Source: []int32{9}}, {}}) // memory to reuse
+	b.Fill([]Pair{{Source: []int32{4, 5}, Target: []int32{6}}, {Source: []int32{7}, Target: []int32{8, 9}}})
+	want := Batch{
+		Source:    Sequences{Tokens: []int32{4, 5, 7, Pad}, Lengths: []int32{2, 1}, Batch: 2, Steps: 2},
+		TargetIn:  Sequences{Tokens: []int32{Bos, 6, Pad, Bos, 8, 9}, Lengths: []int32{2, 3}, Batch: 2, Steps: 3},
+		TargetOut: Sequences{Tokens: []int32{6, Eos, Pad, 8, 9, Eos}, Lengths: []int32{2, 3}, Batch: 2, Steps: 3},
+	}
+	if !reflect.DeepEqual(b, want) {
+		t.Errorf("batch is\n%+v\nwant\n%+v", b, want)
+	}
+	b.Fill([]Pair{{}})
+	if b.Source.Steps != 0 || !reflect.DeepEqual(b.TargetIn.Tokens, []int32{Bos}) || !reflect.DeepEqual(b.TargetOut.Tokens, []int32{Eos}) {
+		t.Errorf("an empty pair gives %+v", b)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	valid := []interface{ Validate() error }{DefaultTraining(), DefaultEvaluation(), Training{Steps: 1, BatchTokens: 1}}
+	for _, o := range valid {
+		if err := o.Validate(); err != nil {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+	invalid := map[string]interface{ Validate() error }{
+		"batch_size: must be at least 1, or batch_tokens": Training{Steps: 1},
+		"steps: must be at least 1, is 0":                 Training{BatchSize: 1},
+		"label_smoothing: must be in [0, 1), is 1":        Training{Steps: 1, BatchSize: 1, LabelSmoothing: 1},
+		"every: must be at least 1, is 0":                 Evaluation{BatchSize: 1, MaxLength: 1},
+	}
+	for want, o := range invalid {
+		if err := o.Validate(); err == nil || err.Error() != want {
+			t.Errorf("%+v: error is %v, want %q", o, err, want)
+		}
+	}
+}

@@ -1,0 +1,131 @@
+package components
+
+import (
+	"exp/components/autodiff"
+	"exp/components/nn"
+	"exp/registry"
+)
+
+// Parts is the components that a model is made of.
+type Parts struct {
+	Encoder   registry.Build[Encoder, EncoderDeps]
+	Decoder   registry.Build[Decoder, DecoderDeps]
+	Attention registry.Build[Attention, AttentionDeps] // builds nil for "none"
+}
+
+// Model is an encoder, a decoder and an attention with the embeddings before
+// them and the output layer after them: logits = W state + b.
+type Model struct {
+	Params  *autodiff.Params
+	Encoder Encoder
+	Decoder Decoder
+	Output  nn.Linear // [V, D]
+
+	positions []int32 // of the target tokens in a padded batch
+	targets   []int32
+}
+
+// NewModel builds the parts with their parameters in params, for vocabularies
+// of the sizes given. An error says why the parts do not fit.
+func NewModel(parts Parts, params *autodiff.Params, sourceSize, targetSize int) (*Model, error) {
+	m := &Model{Params: params}
+	var err error
+	m.Encoder, err = parts.Encoder(EncoderDeps{
+		Params: params.Scope("encoder"),
+		Source: embedder(params, "source_embedding", sourceSize),
+	})
+	if err != nil {
+		return nil, registry.Under("model.encoder", err)
+	}
+	m.Decoder, err = parts.Decoder(DecoderDeps{
+		Params: params.Scope("decoder"),
+		Target: embedder(params, "target_embedding", targetSize),
+		Attention: func(p *autodiff.Params, querySize int) (Attention, error) {
+			a, err := parts.Attention(AttentionDeps{Params: p, QuerySize: querySize, MemorySize: m.Encoder.MemorySize()})
+			if err != nil {
+				return nil, registry.Under("model.attention", err)
+			}
+			return a, nil
+		},
+		MemorySize: m.Encoder.MemorySize(),
+		Final:      m.Encoder.Final(),
+	})
+	if err != nil {
+		return nil, registry.Under("model.decoder", err)
+	}
+	m.Output = nn.NewLinear(params, "output", m.Decoder.OutputSize(), targetSize)
+	return m, nil
+}
+
+// Check builds the parts with shapes only. It returns the number of parameters
+// for vocabularies of the sizes given, or why the parts do not fit.
+func Check(parts Parts, sourceSize, targetSize int) (parameters int, err error) {
+	m, err := NewModel(parts, autodiff.Declare(), sourceSize, targetSize)
+	if err != nil {
+		return 0, err
+	}
+	return m.Params.Count(), nil
+}
+
+// embedder returns what an encoder or a decoder calls for its token embedding.
+func embedder(params *autodiff.Params, name string, vocabulary int) func(size int) (Embedder, error) {
+	return func(size int) (Embedder, error) {
+		return Embedding{Table: nn.NewEmbedding(params, name, vocabulary, size)}, nil
+	}
+}
+
+// Embedding is a table of one vector a token.
+type Embedding struct{ Table *autodiff.Var } // [V, E]
+
+// Embed returns the rows of the table that s names, [B, T, E].
+func (e Embedding) Embed(t *autodiff.Tape, s Sequences) *autodiff.Var {
+	return autodiff.Embed(t, e.Table, s.Tokens).Reshape(s.Batch, s.Steps, e.Table.Dim(1))
+}
+
+// MaxLengths returns the longest source and target that the model can read, 0
+// for any, and the options that set them.
+func (m *Model) MaxLengths() (source int, sourceOption string, target int, targetOption string) {
+	if l, ok := m.Encoder.(Limited); ok {
+		source, sourceOption = l.MaxLength()
+	}
+	if l, ok := m.Decoder.(Limited); ok {
+		target, targetOption = l.MaxLength()
+	}
+	return source, "model.encoder." + sourceOption, target, "model.decoder." + targetOption
+}
+
+// Logits returns the teacher-forced prediction of each target token, [B, T, V].
+func (m *Model) Logits(t *autodiff.Tape, b *Batch) *autodiff.Var {
+	memory := m.Encoder.Encode(t, b.Source)
+	return m.Output.Forward(t, m.Decoder.Decode(t, memory, b.TargetIn).States)
+}
+
+// Loss returns the mean cross-entropy a target token, in nats, and the tokens
+// that it is a mean over. Padding does not reach the output layer.
+func (m *Model) Loss(t *autodiff.Tape, b *Batch, smoothing float64) (loss *autodiff.Var, targets []int32) {
+	logits, targets := m.predict(t, b)
+	return autodiff.CrossEntropy(t, logits, targets, smoothing), targets
+}
+
+// TokenLosses returns the cross-entropy of each target token in nats, row after
+// row, the logits it comes from [Σ lengths, V], and the tokens.
+func (m *Model) TokenLosses(t *autodiff.Tape, b *Batch) (losses []float64, logits *autodiff.Var, targets []int32) {
+	logits, targets = m.predict(t, b)
+	return autodiff.TokenLosses(t, logits, targets), logits, targets
+}
+
+// predict returns the logits of the target tokens alone, [Σ lengths, V], and the
+// tokens they should name.
+func (m *Model) predict(t *autodiff.Tape, b *Batch) (logits *autodiff.Var, targets []int32) {
+	memory := m.Encoder.Encode(t, b.Source)
+	states := m.Decoder.Decode(t, memory, b.TargetIn).States
+	m.positions, m.targets = m.positions[:0], m.targets[:0]
+	for row, length := range b.TargetOut.Lengths {
+		for step := range int(length) {
+			at := row*b.TargetOut.Steps + step
+			m.positions = append(m.positions, int32(at))
+			m.targets = append(m.targets, b.TargetOut.Tokens[at])
+		}
+	}
+	return m.Output.Forward(t, autodiff.Rows(t, states, m.positions)), m.targets
+}

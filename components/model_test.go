@@ -1,0 +1,97 @@
+package components_test
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"exp/components"
+	"exp/components/autodiff"
+	"exp/components/componenttest"
+	"exp/components/standard"
+	"exp/registry"
+)
+
+func parts(t *testing.T, attention string, options map[string]any) components.Parts {
+	c := standard.Catalog()
+	sizes := map[string]any{"embedding_size": 3, "hidden_size": 4}
+	return components.Parts{
+		Encoder:   componenttest.Build(t, &c.Encoders, "lstm", sizes),
+		Decoder:   componenttest.Build(t, &c.Decoders, "gru", sizes),
+		Attention: componenttest.Build(t, &c.Attentions, attention, options),
+	}
+}
+
+// The loss is the mean of the token losses, and these are what the logits at
+// the valid steps say.
+func TestLossesAgree(t *testing.T) {
+	const v = 9
+	m, err := components.NewModel(parts(t, "dot", nil), autodiff.NewParams(autodiff.Float64, 1), v, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var batch components.Batch
+	batch.Fill([]components.Pair{{Source: []int32{4, 5}, Target: []int32{6}}, {Source: []int32{7}, Target: []int32{8, 4, 5}}})
+	tape := autodiff.NewTape(autodiff.Float64)
+	tape.Reset(false, false)
+	loss, targets := m.Loss(tape, &batch, 0)
+	losses, flat, again := m.TokenLosses(tape, &batch)
+	if len(targets) != 6 || len(losses) != 6 || len(again) != 6 || flat.Dim(0) != 6 {
+		t.Fatalf("%d targets, %d losses, logits %v; want 6", len(targets), len(losses), flat.Shape())
+	}
+	logits := autodiff.Values[float64](m.Logits(tape, &batch))
+	const smoothing = 0.2
+	smooth, _ := m.Loss(tape, &batch, smoothing)
+	sum, spread, at := 0.0, 0.0, 0
+	for row, length := range batch.TargetOut.Lengths {
+		for step := range int(length) {
+			i := row*batch.TargetOut.Steps + step
+			total := 0.0
+			for _, x := range logits[i*v : (i+1)*v] {
+				total += math.Exp(x)
+			}
+			want := math.Log(total) - logits[i*v+int(batch.TargetOut.Tokens[i])]
+			if math.Abs(losses[at]-want) > 1e-12 {
+				t.Errorf("row %d, step %d: the loss is %v, want %v", row, step, losses[at], want)
+			}
+			sum += want
+			for _, x := range logits[i*v : (i+1)*v] {
+				spread += (math.Log(total) - x) / v
+			}
+			at++
+		}
+	}
+	if got, want := loss.Scalar(), sum/6; math.Abs(got-want) > 1e-12 {
+		t.Errorf("the mean loss is %v, want %v", got, want)
+	}
+	if got, want := smooth.Scalar(), ((1-smoothing)*sum+smoothing*spread)/6; math.Abs(got-want) > 1e-12 {
+		t.Errorf("the smoothed loss is %v, want %v", got, want)
+	}
+}
+
+// A fault of the attention is told under its own table, not the decoder's.
+func TestPartsThatDoNotFit(t *testing.T) {
+	_, err := components.Check(parts(t, "multihead", map[string]any{"num_heads": 3}), 9, 9)
+	var fault registry.Fault
+	if !errors.As(err, &fault) || fault.Key != "model.attention.num_heads" {
+		t.Errorf("error is %v, want one of model.attention.num_heads", err)
+	}
+}
+
+// An embedding vector more is a parameter row more, and nothing else.
+func TestCheckCounts(t *testing.T) {
+	count := func(source, target int) int {
+		n, err := components.Check(parts(t, "none", nil), source, target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	base := count(9, 9)
+	if got := count(10, 9) - base; got != 3 {
+		t.Errorf("a source token more is %d parameters, want its embedding's 3", got)
+	}
+	if got := count(9, 10) - base; got != 3+4+1 {
+		t.Errorf("a target token more is %d parameters, want 3 of its embedding, 4 and a bias of the output", got)
+	}
+}
