@@ -1,0 +1,206 @@
+package autodiff_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"exp/components/autodiff"
+	"exp/components/componenttest"
+)
+
+type in = func(name string, dims ...int) *autodiff.Var
+
+// Every operation against finite differences.
+func TestGradients(t *testing.T) {
+	type results = []*autodiff.Var
+	cases := map[string]func(tape *autodiff.Tape, in in) results{
+		"linear": func(tape *autodiff.Tape, in in) results {
+			return results{autodiff.Linear(tape, in("x", 2, 3, 5), in("w", 4, 5), in("b", 4))}
+		},
+		"linear without bias": func(tape *autodiff.Tape, in in) results {
+			return results{autodiff.Linear(tape, in("x", 3, 5), in("w", 4, 5), nil)}
+		},
+		"add": func(tape *autodiff.Tape, in in) results {
+			return results{autodiff.Add(tape, in("a", 2, 3), in("b", 2, 3))}
+		},
+		"add to itself": func(tape *autodiff.Tape, in in) results {
+			a := in("a", 2, 3)
+			return results{autodiff.Add(tape, a, a)}
+		},
+		"mul": func(tape *autodiff.Tape, in in) results {
+			return results{autodiff.Mul(tape, in("a", 2, 3), in("b", 2, 3))}
+		},
+		"scale": func(tape *autodiff.Tape, in in) results { return results{autodiff.Scale(tape, in("x", 2, 3), -1.7)} },
+		"add to rows": func(tape *autodiff.Tape, in in) results {
+			return results{autodiff.AddToRows(tape, in("x", 2, 3, 4), in("a", 2, 4))}
+		},
+		"add steps": func(tape *autodiff.Tape, in in) results {
+			return results{autodiff.AddSteps(tape, in("x", 2, 3, 4), in("table", 6, 4), 2)}
+		},
+		"tanh":    func(tape *autodiff.Tape, in in) results { return results{autodiff.Tanh(tape, in("x", 2, 7))} },
+		"sigmoid": func(tape *autodiff.Tape, in in) results { return results{autodiff.Sigmoid(tape, in("x", 2, 7))} },
+		"relu":    func(tape *autodiff.Tape, in in) results { return results{autodiff.ReLU(tape, in("x", 2, 7))} },
+		"gelu":    func(tape *autodiff.Tape, in in) results { return results{autodiff.GELU(tape, in("x", 2, 7))} },
+		"layer norm": func(tape *autodiff.Tape, in in) results {
+			return results{autodiff.LayerNorm(tape, in("x", 3, 6), in("gain", 6), in("bias", 6), 1e-5)}
+		},
+		"dropout": func(tape *autodiff.Tape, in in) results {
+			tape.Seed(7)
+			x := in("x", 4, 8)
+			return results{autodiff.Dropout(tape, autodiff.Dropout(tape, x, 0.3), 0.2)}
+		},
+		"embed": func(tape *autodiff.Tape, in in) results {
+			return results{autodiff.Embed(tape, in("table", 5, 3), []int32{4, 0, 4, 1})}
+		},
+		"rows": func(tape *autodiff.Tape, in in) results {
+			return results{autodiff.Rows(tape, in("x", 2, 3, 4), []int32{5, -1, 0, 5})}
+		},
+		"concat": func(tape *autodiff.Tape, in in) results {
+			return results{autodiff.Concat(tape, in("a", 2, 2, 3), in("b", 2, 2, 1))}
+		},
+		"mean rows": func(tape *autodiff.Tape, in in) results {
+			return results{autodiff.MeanRows(tape, in("x", 3, 4, 2), []int32{4, 0, 1})}
+		},
+		"mask rows": func(tape *autodiff.Tape, in in) results {
+			return results{autodiff.MaskRows(tape, in("x", 3, 4, 2), []int32{4, 0, 1})}
+		},
+		"reshape": func(tape *autodiff.Tape, in in) results {
+			x := autodiff.Tanh(tape, in("x", 2, 6))
+			return results{autodiff.Tanh(tape, x.Reshape(3, 4)), autodiff.Sigmoid(tape, x)}
+		},
+		"cross entropy": func(tape *autodiff.Tape, in in) results {
+			return results{autodiff.CrossEntropy(tape, in("logits", 3, 5), []int32{4, 0, 2}, 0)}
+		},
+		"cross entropy, smoothed": func(tape *autodiff.Tape, in in) results {
+			return results{autodiff.CrossEntropy(tape, in("logits", 3, 5), []int32{4, 0, 2}, 0.2)}
+		},
+		"attention": func(tape *autodiff.Tape, in in) results {
+			y, _ := autodiff.ScaledDotProduct(tape, autodiff.Columns{Var: in("q", 2, 3, 6)}, autodiff.Columns{Var: in("k", 2, 4, 6)},
+				autodiff.Columns{Var: in("v", 2, 4, 4)}, []int32{4, 2}, autodiff.Heads{Num: 2, KeySize: 3, ValueSize: 2, Scale: 0.6})
+			return results{y}
+		},
+		"causal attention of columns": func(tape *autodiff.Tape, in in) results {
+			all := in("all", 2, 4, 12)
+			at := func(from int) autodiff.Columns { return autodiff.Columns{Var: all, From: from} }
+			y, _ := autodiff.ScaledDotProduct(tape, at(0), at(4), at(8), []int32{3, 4}, autodiff.Heads{Num: 2, KeySize: 2, ValueSize: 2, Scale: 1, Causal: true})
+			return results{y}
+		},
+		"attention to nothing": func(tape *autodiff.Tape, in in) results {
+			y, _ := autodiff.ScaledDotProduct(tape, autodiff.Columns{Var: in("q", 2, 1, 2)}, autodiff.Columns{Var: in("k", 2, 3, 2)},
+				autodiff.Columns{Var: in("v", 2, 3, 2)}, []int32{0, 2}, autodiff.Heads{Num: 1, KeySize: 2, ValueSize: 2, Scale: 1})
+			return results{y}
+		},
+		"constant operands": func(tape *autodiff.Tape, in in) results {
+			x, c := in("x", 1, 2, 2), tape.Constant([]float32{3, -1, 2, 0.5}, 1, 2, 2)
+			row, v := tape.Constant([]float32{1, 2}, 1, 2), tape.Constant([]float32{2, -1}, 2)
+			heads := autodiff.Heads{Num: 1, KeySize: 2, ValueSize: 2, Scale: 1}
+			columns := func(v *autodiff.Var) autodiff.Columns { return autodiff.Columns{Var: v} }
+			attend := func(q, k, v *autodiff.Var) *autodiff.Var {
+				y, _ := autodiff.ScaledDotProduct(tape, columns(q), columns(k), columns(v), []int32{2}, heads)
+				return y
+			}
+			lengths := []int32{2}
+			scores := autodiff.AdditiveScores(tape, x, x, in("v", 2))
+			byScores, _ := autodiff.Attend(tape, scores, c, lengths)
+			byValues, _ := autodiff.Attend(tape, c, x, lengths)
+			return results{
+				autodiff.Add(tape, x, c), autodiff.Mul(tape, c, x), autodiff.Concat(tape, c, x), autodiff.Concat(tape, x, c),
+				autodiff.AddToRows(tape, c, in("a", 1, 2)), autodiff.AddToRows(tape, x, row),
+				autodiff.AddSteps(tape, c, in("table", 2, 2), 0),
+				autodiff.Linear(tape, c, in("w", 3, 2), in("b", 3)),
+				autodiff.LayerNorm(tape, c, in("gain", 2), in("bias", 2), 1e-5),
+				attend(x, c, c), attend(c, x, c), attend(c, c, x), byScores, byValues,
+				autodiff.AdditiveScores(tape, x, c, v), autodiff.AdditiveScores(tape, c, x, v), autodiff.AdditiveScores(tape, c, c, in("v", 2)),
+			}
+		},
+		"constants alone": func(tape *autodiff.Tape, in in) results {
+			c := tape.Constant([]float32{3, -1, 2, 0.5}, 1, 2, 2)
+			lengths := []int32{1}
+			return results{
+				in("x", 2), // without which all gradients were zero
+				autodiff.Scale(tape, c, 2), autodiff.Tanh(tape, c), autodiff.Dropout(tape, c, 0.5), autodiff.Rows(tape, c, lengths),
+				autodiff.MeanRows(tape, c, lengths), autodiff.MaskRows(tape, c, lengths), autodiff.CrossEntropy(tape, c, []int32{0, 1}, 0.1),
+				autodiff.AddToRows(tape, c, tape.Constant([]float32{1, 2}, 1, 2)),
+			}
+		},
+		"attention to no key": func(tape *autodiff.Tape, in in) results {
+			columns := func(v *autodiff.Var, from int) autodiff.Columns { return autodiff.Columns{Var: v, From: from} }
+			memory := in("memory", 2, 0, 8)
+			y, _ := autodiff.ScaledDotProduct(tape, columns(in("q", 2, 3, 4), 0), columns(memory, 0), columns(memory, 4),
+				[]int32{0, 0}, autodiff.Heads{Num: 2, KeySize: 2, ValueSize: 2, Scale: 1})
+			scores := autodiff.AdditiveScores(tape, in("q", 2, 3, 4), in("keys", 2, 0, 4), in("v", 4))
+			z, _ := autodiff.Attend(tape, scores, in("values", 2, 0, 3), []int32{0, 0})
+			return results{y, z, in("x", 2)} // x: without it all gradients were zero
+		},
+		"additive attention to itself": func(tape *autodiff.Tape, in in) results {
+			x := in("x", 2, 3, 5)
+			scores := autodiff.AdditiveScores(tape, x, x.Reshape(2, 3, 5), in("v", 5))
+			y, _ := autodiff.Attend(tape, scores, x, []int32{2, 3})
+			return results{y}
+		},
+		"additive attention": func(tape *autodiff.Tape, in in) results {
+			scores := autodiff.AdditiveScores(tape, in("q", 2, 3, 5), in("k", 2, 4, 5), in("v", 5))
+			y, _ := autodiff.Attend(tape, scores, in("values", 2, 4, 3), []int32{2, 4})
+			return results{y}
+		},
+	}
+	reached := map[string]bool{}
+	for name, f := range cases {
+		t.Run(name, func(t *testing.T) {
+			// bind declares the inputs of f in a set.
+			bind := func(params *autodiff.Params) componenttest.Func {
+				get := func(name string, dims ...int) *autodiff.Var {
+					if v := params.Lookup(name); v != nil {
+						return v
+					}
+					return params.New(name, componenttest.AwayFromZero, dims...)
+				}
+				tape := autodiff.NewTape(params.DType())
+				tape.Reset(true, true)
+				f(tape, get)
+				for _, op := range autodiff.Ops(tape) {
+					reached[op] = true
+				}
+				return func(tape *autodiff.Tape) []*autodiff.Var { return f(tape, get) }
+			}
+			params := autodiff.NewParams(autodiff.Float64, 3)
+			componenttest.Grad(t, params, bind(params))
+			componenttest.Native(t, bind)
+		})
+	}
+	for _, op := range operations(t) {
+		if !reached[op] {
+			t.Errorf("no case records a %s", op)
+		}
+	}
+}
+
+// operations returns the types of this package's source that have a Backward.
+func operations(t *testing.T) []string {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range backwardMethod.FindAllSubmatch(source, -1) {
+			names = append(names, string(m[1]))
+		}
+	}
+	if len(names) == 0 {
+		t.Fatal("found no Backward method in the source")
+	}
+	return names
+}
+
+var backwardMethod = regexp.MustCompile(`(?m)^func \(op \*(\w+)\[F\]\) Backward\(\)`)

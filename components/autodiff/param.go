@@ -1,0 +1,194 @@
+package autodiff
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"unsafe"
+
+	"gorgonia.org/tensor"
+
+	"exp/components/kernel"
+)
+
+// leaf is what a parameter has and a value on a tape has not.
+type leaf struct {
+	set    *paramSet
+	name   string
+	shape  Shape
+	dense  *tensor.Dense
+	packed [2]packing // the matrix as it is stored, and transposed
+}
+
+// packing is a matrix in the kernel's layout, and the version of the parameters
+// it was made of.
+type packing struct {
+	version uint64
+	f32     kernel.Packed[float32]
+	f64     kernel.Packed[float64]
+}
+
+// Params names, initialises and keeps the parameters of a model. A Params made
+// by [Params.Scope] adds to the same set under a longer prefix.
+type Params struct {
+	set    *paramSet
+	prefix string
+}
+
+type paramSet struct {
+	dtype    DType
+	seed     uint64
+	declared bool // shapes only
+	version  uint64
+	list     []*Var
+	byName   map[string]*Var
+}
+
+// An Init fills the values of a new parameter of the given shape.
+type Init func(rng *rand.Rand, shape Shape, values []float64)
+
+// NewParams returns an empty set whose parameters are initialised from seed,
+// each from a generator derived from its own name: a parameter more or less
+// does not change the others.
+func NewParams(d DType, seed uint64) *Params {
+	return &Params{set: &paramSet{dtype: d, seed: seed, version: 1, byName: map[string]*Var{}}}
+}
+
+// Declare returns an empty set whose parameters have a name and a shape and no
+// memory: enough to check that the parts of a model fit, and to count.
+func Declare() *Params {
+	p := NewParams(Float32, 0)
+	p.set.declared = true
+	return p
+}
+
+// Scope returns the set seen under prefix.name.
+func (p *Params) Scope(name string) *Params {
+	return &Params{set: p.set, prefix: p.prefix + name + "."}
+}
+
+// New adds a parameter. It panics if the name is taken.
+func (p *Params) New(name string, init Init, dims ...int) *Var {
+	set := p.set
+	full := p.prefix + name
+	if _, taken := set.byName[full]; taken {
+		panic("autodiff: parameter " + full + " declared twice")
+	}
+	shape := NewShape(dims...)
+	v := &Var{shape: shape, storage: &storage{size: shape.Size(), dtype: set.dtype}}
+	v.storage.leaf = &leaf{set: set, name: full, shape: shape}
+	if !set.declared {
+		v.allocate()
+		drawn := make([]float64, shape.Size())
+		init(rand.New(rand.NewPCG(set.seed, hash(full))), shape, drawn)
+		if set.dtype == Float32 {
+			for i, x := range drawn {
+				Values[float32](v)[i] = float32(x)
+			}
+		} else {
+			copy(Values[float64](v), drawn)
+		}
+	}
+	set.byName[full] = v
+	set.list = append(set.list, v)
+	return v
+}
+
+func (v *Var) allocate() {
+	s := v.storage
+	words := func() unsafe.Pointer {
+		var a arena
+		a.grow((max(1, s.size)*s.dtype.size() + 63) / 64 * alignWords)
+		return a.take(max(1, s.size) * s.dtype.size())
+	}
+	s.value, s.grad = words(), words()
+	s.leaf.dense = newDense(s.dtype, s.value, v.shape)
+}
+
+func hash(name string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	return h.Sum64()
+}
+
+// DType is the element type of the parameters.
+func (p *Params) DType() DType { return p.set.dtype }
+
+// All returns the parameters in the order in which they were added.
+func (p *Params) All() []*Var { return p.set.list }
+
+// Lookup returns the parameter of that full name, nil where there is none.
+func (p *Params) Lookup(name string) *Var { return p.set.byName[name] }
+
+// Count is the number of elements of all parameters.
+func (p *Params) Count() int {
+	n := 0
+	for _, v := range p.set.list {
+		n += v.Size()
+	}
+	return n
+}
+
+// ZeroGrad makes every gradient zero.
+func (p *Params) ZeroGrad() {
+	for _, v := range p.set.list {
+		if p.set.dtype == Float32 {
+			clear(Grad[float32](v))
+		} else {
+			clear(Grad[float64](v))
+		}
+	}
+}
+
+// Changed must be called after parameters have been written to: what was
+// derived from their values is stale from then on.
+func (p *Params) Changed() { p.set.version++ }
+
+// Set copies values into v, a parameter.
+func (p *Params) Set(v *Var, values []float32) error {
+	if len(values) != v.Size() {
+		return fmt.Errorf("parameter %s has %d elements, not %d", v.Name(), v.Size(), len(values))
+	}
+	v.assign(values)
+	p.Changed()
+	return nil
+}
+
+// Name is a parameter's full name, empty for a value of a tape.
+func (v *Var) Name() string {
+	if v.storage.leaf == nil {
+		return ""
+	}
+	return v.storage.leaf.name
+}
+
+// Packed returns the matrix v, [rows, cols] as stored, in the kernel's layout;
+// transposed asks for [cols, rows]. v must be a parameter; it is packed again
+// only after [Params.Changed].
+func Packed[F kernel.Float](v *Var, transposed bool) *kernel.Packed[F] {
+	l := v.storage.leaf
+	if l == nil {
+		panic("autodiff: Packed of a value that is not a parameter")
+	}
+	p := &l.packed[0]
+	if transposed {
+		p = &l.packed[1]
+	}
+	var out *kernel.Packed[F]
+	switch any(out).(type) {
+	case *kernel.Packed[float32]:
+		out = any(&p.f32).(*kernel.Packed[F])
+	case *kernel.Packed[float64]:
+		out = any(&p.f64).(*kernel.Packed[F])
+	}
+	if p.version != l.set.version {
+		rows, cols := v.shape.Dim(0), v.shape.Dim(1)
+		if transposed {
+			out.Pack(true, cols, rows, Values[F](v), cols)
+		} else {
+			out.Pack(false, rows, cols, Values[F](v), cols)
+		}
+		p.version = l.set.version
+	}
+	return out
+}

@@ -1,0 +1,217 @@
+package autodiff
+
+import (
+	"fmt"
+
+	"exp/components/kernel"
+)
+
+// Embed returns the rows of table [V, E] that ids name: [len(ids), E]. ids must
+// live as long as the tape.
+func Embed(t *Tape, table *Var, ids []int32) *Var {
+	if t.dtype == Float32 {
+		return embed[float32](t, table, ids)
+	}
+	return embed[float64](t, table, ids)
+}
+
+type embedOp[F kernel.Float] struct {
+	table, y *Var
+	ids      []int32
+}
+
+func embed[F kernel.Float](t *Tape, table *Var, ids []int32) *Var {
+	size := table.Dim(1)
+	y := t.New(len(ids), size)
+	kernel.Gather(len(ids), size, Values[F](y), Values[F](table), ids)
+	if t.recording {
+		op := Record[embedOp[F]](t)
+		op.table, op.y, op.ids = table, y, ids
+	}
+	return y
+}
+
+func (op *embedOp[F]) Backward() {
+	if !op.y.HasGrad() {
+		return
+	}
+	kernel.ScatterAdd(len(op.ids), op.table.Dim(1), Grad[F](op.table), Grad[F](op.y), op.ids)
+}
+
+// Rows returns the rows of x [..., D], counted over all leading axes, that
+// index names: [len(index), D]. An index of -1 gives a row of zeros. index must
+// live as long as the tape.
+func Rows(t *Tape, x *Var, index []int32) *Var {
+	if t.dtype == Float32 {
+		return rows[float32](t, x, index)
+	}
+	return rows[float64](t, x, index)
+}
+
+type rowsOp[F kernel.Float] struct {
+	x, y  *Var
+	index []int32
+}
+
+func rows[F kernel.Float](t *Tape, x *Var, index []int32) *Var {
+	d := x.Dim(-1)
+	y := t.New(len(index), d)
+	kernel.GatherStrided(len(index), d, Values[F](y), d, Values[F](x), d, index)
+	if t.recording {
+		op := Record[rowsOp[F]](t)
+		op.x, op.y, op.index = x, y, index
+	}
+	return y
+}
+
+func (op *rowsOp[F]) Backward() {
+	if op.y.HasGrad() && !op.x.Constant() {
+		d := op.x.Dim(-1)
+		kernel.ScatterStridedAdd(len(op.index), d, Grad[F](op.x), d, Grad[F](op.y), d, op.index)
+	}
+}
+
+// Concat joins a [..., M] and b [..., N] along the last axis: [..., M+N].
+func Concat(t *Tape, a, b *Var) *Var {
+	if a.Rows() != b.Rows() || a.shape.withLast(1) != b.shape.withLast(1) {
+		panic(fmt.Sprintf("autodiff: concat: a is %v, b is %v", a.shape, b.shape))
+	}
+	if t.dtype == Float32 {
+		return concat[float32](t, a, b)
+	}
+	return concat[float64](t, a, b)
+}
+
+type concatOp[F kernel.Float] struct{ a, b, y *Var }
+
+func concat[F kernel.Float](t *Tape, a, b *Var) *Var {
+	m, n := a.Dim(-1), b.Dim(-1)
+	y := t.NewVar(a.shape.withLast(m + n))
+	va, vb, vy := Values[F](a), Values[F](b), Values[F](y)
+	for r := range a.Rows() {
+		row := vy[r*(m+n) : (r+1)*(m+n)]
+		copy(row[:m], va[r*m:(r+1)*m])
+		copy(row[m:], vb[r*n:(r+1)*n])
+	}
+	if t.recording {
+		op := Record[concatOp[F]](t)
+		op.a, op.b, op.y = a, b, y
+	}
+	return y
+}
+
+func (op *concatOp[F]) Backward() {
+	if !op.y.HasGrad() {
+		return
+	}
+	m, n := op.a.Dim(-1), op.b.Dim(-1)
+	dy := Grad[F](op.y)
+	for r := range op.y.Rows() {
+		row := dy[r*(m+n) : (r+1)*(m+n)]
+		if !op.a.Constant() {
+			kernel.AddTo(Grad[F](op.a)[r*m:(r+1)*m], row[:m])
+		}
+		if !op.b.Constant() {
+			kernel.AddTo(Grad[F](op.b)[r*n:(r+1)*n], row[m:])
+		}
+	}
+}
+
+// MeanRows returns the mean over the valid steps of x [B, T, D], of which row b
+// has lengths[b]: [B, D]. A row of length 0 gives zeros.
+func MeanRows(t *Tape, x *Var, lengths []int32) *Var {
+	if t.dtype == Float32 {
+		return meanRows[float32](t, x, lengths)
+	}
+	return meanRows[float64](t, x, lengths)
+}
+
+type meanRowsOp[F kernel.Float] struct {
+	x, y    *Var
+	lengths []int32
+}
+
+func meanRows[F kernel.Float](t *Tape, x *Var, lengths []int32) *Var {
+	b, n, d := x.Dim(0), x.Dim(1), x.Dim(2)
+	y := t.New(b, d)
+	vx, vy := Values[F](x), Values[F](y)
+	clear(vy)
+	for i := range b {
+		row, length := vy[i*d:(i+1)*d], int(lengths[i])
+		if length == 0 {
+			continue
+		}
+		kernel.SumRows(row, length, d, vx[i*n*d:(i*n+length)*d], d)
+		kernel.Scale(row, 1/F(length), row)
+	}
+	if t.recording {
+		op := Record[meanRowsOp[F]](t)
+		op.x, op.y, op.lengths = x, y, lengths
+	}
+	return y
+}
+
+func (op *meanRowsOp[F]) Backward() {
+	if !op.y.HasGrad() || op.x.Constant() {
+		return
+	}
+	n, d := op.x.Dim(1), op.x.Dim(2)
+	dx, dy := Grad[F](op.x), Grad[F](op.y)
+	for i, length := range op.lengths {
+		for step := range int(length) {
+			at := (i*n + step) * d
+			kernel.Axpy(dx[at:at+d], 1/F(length), dy[i*d:(i+1)*d])
+		}
+	}
+}
+
+// MaskRows returns x [B, T, D] with the steps past lengths[b] made zero.
+func MaskRows(t *Tape, x *Var, lengths []int32) *Var {
+	if t.dtype == Float32 {
+		return maskRows[float32](t, x, lengths)
+	}
+	return maskRows[float64](t, x, lengths)
+}
+
+type maskRowsOp[F kernel.Float] struct {
+	x, y    *Var
+	lengths []int32
+}
+
+func maskRows[F kernel.Float](t *Tape, x *Var, lengths []int32) *Var {
+	n, d := x.Dim(1), x.Dim(2)
+	y := t.NewVar(x.shape)
+	vx, vy := Values[F](x), Values[F](y)
+	for i, length := range lengths {
+		at, valid, end := i*n*d, (i*n+int(length))*d, (i+1)*n*d
+		copy(vy[at:valid], vx[at:valid])
+		clear(vy[valid:end])
+	}
+	if t.recording {
+		op := Record[maskRowsOp[F]](t)
+		op.x, op.y, op.lengths = x, y, lengths
+	}
+	return y
+}
+
+func (op *maskRowsOp[F]) Backward() {
+	if !op.y.HasGrad() || op.x.Constant() {
+		return
+	}
+	n, d := op.x.Dim(1), op.x.Dim(2)
+	dx, dy := Grad[F](op.x), Grad[F](op.y)
+	for i, length := range op.lengths {
+		at, valid := i*n*d, (i*n+int(length))*d
+		kernel.AddTo(dx[at:valid], dy[at:valid])
+	}
+}
+
+// Argmax writes to dst the index of the largest element of each row of x
+// [..., V], the first of equals.
+func Argmax(x *Var, dst []int32) {
+	if x.DType() == Float32 {
+		kernel.ArgmaxRows(x.Rows(), x.Dim(-1), Values[float32](x), dst)
+	} else {
+		kernel.ArgmaxRows(x.Rows(), x.Dim(-1), Values[float64](x), dst)
+	}
+}

@@ -1,0 +1,140 @@
+package autodiff
+
+import (
+	"unsafe"
+
+	"exp/components/kernel"
+)
+
+// DType is the element type of a tape and of a parameter set.
+type DType uint8
+
+const (
+	Float32 DType = iota // trains, through the kernels
+	Float64              // checks gradients, through the plain-loop twins
+)
+
+func (d DType) size() int {
+	if d == Float64 {
+		return 8
+	}
+	return 4
+}
+
+// An Op is one entry of a tape. Backward adds to the gradients of its inputs
+// what the gradients of its results imply.
+type Op interface{ Backward() }
+
+// Tape records operations. The zero value is not usable; call [NewTape].
+type Tape struct {
+	dtype     DType
+	recording bool
+	training  bool
+	arena     arena
+	slabs     slabs
+	ops       []Op
+	key       uint64 // of this step's dropout masks
+	drawn     uint64 // dropout decisions taken this step
+}
+
+// NewTape returns an empty tape that records.
+func NewTape(d DType) *Tape {
+	return &Tape{dtype: d, recording: true, slabs: slabs{}}
+}
+
+// Reset empties the tape for the next step and takes back all its memory:
+// every Var made on it becomes invalid. training says whether dropout is
+// active; record whether a backward pass will follow.
+func (t *Tape) Reset(training, record bool) {
+	clear(t.ops)
+	t.ops = t.ops[:0]
+	t.arena.reset()
+	for _, s := range t.slabs {
+		s.reset()
+	}
+	t.training, t.recording = training, record
+	t.key, t.drawn = 0, 0
+}
+
+// Poison makes the tape fill its memory with NaN at every Reset, so that a test
+// finds an operation that reads what nobody wrote.
+func (t *Tape) Poison() { t.arena.poison = true }
+
+// Seed sets the key from which this step's dropout masks are drawn.
+func (t *Tape) Seed(key uint64) { t.key, t.drawn = key, 0 }
+
+// DType returns the tape's element type.
+func (t *Tape) DType() DType { return t.dtype }
+
+// Training says whether dropout is active.
+func (t *Tape) Training() bool { return t.training }
+
+// Recording says whether a backward pass will follow.
+func (t *Tape) Recording() bool { return t.recording }
+
+// Record enters a new, zeroed Op of type T into the tape and returns it to be
+// filled in. Call it only while [Tape.Recording].
+func Record[T any, P interface {
+	*T
+	Op
+}](t *Tape) P {
+	op := P(take[T](t.slabs))
+	t.ops = append(t.ops, op)
+	return op
+}
+
+// Backward runs the tape in reverse from loss, a Var of one element.
+func (t *Tape) Backward(loss *Var) {
+	if loss.Size() != 1 {
+		panic("autodiff: backward from a value of shape " + loss.shape.String() + ", not a scalar")
+	}
+	if t.dtype == Float32 {
+		Grad[float32](loss)[0] = 1
+	} else {
+		Grad[float64](loss)[0] = 1
+	}
+	t.Unwind()
+}
+
+// Unwind runs the tape in reverse from whatever gradients have been set, for
+// callers that seed the gradients of several results themselves.
+func (t *Tape) Unwind() {
+	for i := len(t.ops) - 1; i >= 0; i-- {
+		t.ops[i].Backward()
+	}
+}
+
+// Floats returns n uninitialised elements of the tape's memory.
+func Floats[F kernel.Float](t *Tape, n int) []F {
+	if n == 0 {
+		return nil
+	}
+	return unsafe.Slice((*F)(t.arena.take(n*int(unsafe.Sizeof(*new(F))))), n)
+}
+
+// Zeros returns n zeroed elements of the tape's memory.
+func Zeros[F kernel.Float](t *Tape, n int) []F {
+	s := Floats[F](t, n)
+	clear(s)
+	return s
+}
+
+// Ints returns n uninitialised integers of the tape's memory.
+func Ints(t *Tape, n int) []int32 {
+	if n == 0 {
+		return nil
+	}
+	return unsafe.Slice((*int32)(t.arena.take(4*n)), n)
+}
+
+// Mem returns the bytes that the tape's arena holds.
+func (t *Tape) Mem() int {
+	n := 0
+	for _, c := range t.arena.chunks {
+		n += 8 * len(c)
+	}
+	return n
+}
+
+// Alloc returns a zeroed T of the tape's slabs, for what an operation keeps.
+func Alloc[T any](t *Tape) *T { return take[T](t.slabs) }

@@ -1,0 +1,226 @@
+package autodiff_test
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"exp/components/autodiff"
+	"exp/components/nn"
+)
+
+// panics returns what f panics with, "" if it does not.
+func panics(f func()) (message string) {
+	defer func() {
+		if r := recover(); r != nil {
+			message, _ = r.(string)
+			if message == "" {
+				message = "not a string"
+			}
+		}
+	}()
+	f()
+	return ""
+}
+
+func ones(n int) []float32 { return slices.Repeat([]float32{1}, n) }
+
+// Gradients of a value that is used twice add up, through views too.
+func TestBackwardAddsUp(t *testing.T) {
+	tape := autodiff.NewTape(autodiff.Float32)
+	params := autodiff.NewParams(autodiff.Float32, 1)
+	w := params.New("w", nn.Constant(10), 1, 2)
+	x := tape.Input([]float32{3, -2}, 2)
+	y := autodiff.Mul(tape, x, x.Reshape(1, 2).Reshape(2))
+	tape.Backward(autodiff.Linear(tape, y, w, nil))
+	if got, want := x.GradFloat32s(), []float32{60, -40}; !slices.Equal(got, want) {
+		t.Errorf("gradient of 10 x² is %v, want %v", got, want)
+	}
+	if message := panics(func() { tape.Backward(y) }); message != "autodiff: backward from a value of shape [2], not a scalar" {
+		t.Errorf("backward from a vector: %q", message)
+	}
+}
+
+func TestDropout(t *testing.T) {
+	const n = 4096
+	tape := autodiff.NewTape(autodiff.Float32)
+	masks := func(seed uint64, training bool) (first, second []float32) {
+		tape.Reset(training, true)
+		tape.Seed(seed)
+		x := tape.Input(ones(n), n)
+		return autodiff.Dropout(tape, x, 0.25).Float32s(), autodiff.Dropout(tape, x, 0.25).Float32s()
+	}
+	a, b := masks(1, true)
+	kept := 0
+	for _, v := range a {
+		if v != 0 {
+			kept++
+			if v != float32(1/0.75) {
+				t.Fatalf("what is kept is multiplied by %v, want 4/3", v)
+			}
+		}
+	}
+	if want := 0.75 * n; math.Abs(float64(kept)-want) > 4*math.Sqrt(n*0.75*0.25) {
+		t.Errorf("%d of %d are kept, want about %v", kept, n, want)
+	}
+	if slices.Equal(a, b) {
+		t.Error("two dropouts of one step draw the same mask")
+	}
+	if c, d := masks(1, true); !slices.Equal(a, c) || !slices.Equal(b, d) {
+		t.Error("the same seed draws other masks")
+	}
+	if c, _ := masks(2, true); slices.Equal(a, c) {
+		t.Error("another seed draws the same mask")
+	}
+	if c, _ := masks(1, false); !slices.Equal(c, ones(n)) {
+		t.Error("dropout is active in evaluation")
+	}
+}
+
+// The gradient goes where the value went.
+func TestDropoutBackward(t *testing.T) {
+	tape := autodiff.NewTape(autodiff.Float32)
+	tape.Reset(true, true)
+	tape.Seed(5)
+	x := tape.Input(ones(100), 100)
+	y := autodiff.Dropout(tape, x, 0.5)
+	copy(autodiff.Grad[float32](y), ones(100))
+	tape.Unwind()
+	if got, want := x.GradFloat32s(), y.Float32s(); !slices.Equal(got, want) {
+		t.Errorf("gradient %v, want %v", got, want)
+	}
+}
+
+// Memory is aligned to cache lines, is not shared, and is the same block again
+// from the third step on.
+func TestArena(t *testing.T) {
+	tape := autodiff.NewTape(autodiff.Float32)
+	var first []unsafe.Pointer
+	for step := range 4 {
+		tape.Reset(true, true)
+		var now []unsafe.Pointer
+		var all [][]float32
+		for _, n := range []int{1, 17, 300_000, 0, 5} {
+			v := autodiff.Values[float32](tape.New(n))
+			if n == 0 {
+				continue
+			}
+			now = append(now, unsafe.Pointer(&v[0]))
+			if uintptr(now[len(now)-1])%64 != 0 {
+				t.Errorf("step %d: %d elements are not aligned", step, n)
+			}
+			for i := range v {
+				v[i] = float32(n)
+			}
+			all = append(all, v)
+		}
+		for _, v := range all {
+			if v[0] != float32(len(v)) || v[len(v)-1] != float32(len(v)) {
+				t.Errorf("step %d: %d elements were written over", step, len(v))
+			}
+		}
+		if step == 2 {
+			first = now
+		}
+		if step == 3 && !slices.Equal(first, now) {
+			t.Error("a steady step moves its memory")
+		}
+	}
+	if tape.Mem() < 4*300_000 {
+		t.Errorf("the tape says that it holds %d bytes", tape.Mem())
+	}
+}
+
+func TestPoison(t *testing.T) {
+	for _, dtype := range []autodiff.DType{autodiff.Float32, autodiff.Float64} {
+		tape := autodiff.NewTape(dtype)
+		tape.Poison()
+		for range 2 {
+			tape.Reset(true, true)
+			v := tape.New(1000)
+			for i, x := range v.Float32s() {
+				if x == x {
+					t.Fatalf("element %d of new memory is %v, want NaN", i, x)
+				}
+			}
+			for i := range v.Size() {
+				if dtype == autodiff.Float32 {
+					autodiff.Values[float32](v)[i] = 1
+				} else {
+					autodiff.Values[float64](v)[i] = 1
+				}
+			}
+		}
+	}
+}
+
+// A tape that does not record keeps no entry, and its values take no gradient.
+func TestNotRecording(t *testing.T) {
+	tape := autodiff.NewTape(autodiff.Float32)
+	tape.Reset(false, false)
+	y := autodiff.Tanh(tape, tape.Input([]float32{1}, 1))
+	if n := len(autodiff.Ops(tape)); n != 0 || !y.Constant() {
+		t.Errorf("%d entries, constant %v; want 0, true", n, y.Constant())
+	}
+	if message := panics(func() { autodiff.Grad[float32](y) }); message != "autodiff: gradient of a constant" {
+		t.Errorf("asking for a gradient: %q", message)
+	}
+}
+
+// Bugs of a caller are told with shapes.
+func TestPanics(t *testing.T) {
+	tape := autodiff.NewTape(autodiff.Float32)
+	v := func(dims ...int) *autodiff.Var { return tape.New(dims...) }
+	for want, f := range map[string]func(){
+		"autodiff: add: a is [2 3], b is [3 2]":                         func() { autodiff.Add(tape, v(2, 3), v(3, 2)) },
+		"autodiff: mul: a is [2], b is [3]":                             func() { autodiff.Mul(tape, v(2), v(3)) },
+		"autodiff: linear: x is [2 3], W is [out=4 in=5]":               func() { autodiff.Linear(tape, v(2, 3), v(4, 5), nil) },
+		"autodiff: concat: a is [2 3], b is [3 3]":                      func() { autodiff.Concat(tape, v(2, 3), v(3, 3)) },
+		"autodiff: add to rows: x is [2 3 4], a is [2 3]":               func() { autodiff.AddToRows(tape, v(2, 3, 4), v(2, 3)) },
+		"autodiff: add steps: x is [2 3 4], table is [4 4], from row 2": func() { autodiff.AddSteps(tape, v(2, 3, 4), v(4, 4), 2) },
+		"autodiff: reshape of [2 3] to [4]":                             func() { v(2, 3).Reshape(4) },
+		"autodiff: axis 2 of a value of shape [2 3]":                    func() { v(2, 3).Dim(2) },
+		"autodiff: 3 values for shape [2 2]":                            func() { tape.Input(ones(3), 2, 2) },
+		"autodiff: a value of 4-byte elements read as 8-byte ones":      func() { autodiff.Values[float64](v(1)) },
+		"autodiff: a shape of 5 axes; at most 4 are supported":          func() { v(1, 1, 1, 1, 1) },
+		"autodiff: attend: scores is [1 2 3], values [1 4 2]":           func() { autodiff.Attend(tape, v(1, 2, 3), v(1, 4, 2), []int32{1}) },
+		"autodiff: additive scores: q is [1 2 3], k [1 2 4], v [3]":     func() { autodiff.AdditiveScores(tape, v(1, 2, 3), v(1, 2, 4), v(3)) },
+		"autodiff: the values of a parameter that was only declared":    func() { autodiff.Values[float32](autodiff.Declare().New("x", nil, 2)) },
+		"autodiff: Packed of a value that is not a parameter":           func() { autodiff.Packed[float32](v(2, 2), false) },
+		"autodiff: attention: query is [1 2 3], key [1 2 3], value [1 4 3]": func() {
+			at := func(x *autodiff.Var) autodiff.Columns { return autodiff.Columns{Var: x} }
+			autodiff.ScaledDotProduct(tape, at(v(1, 2, 3)), at(v(1, 2, 3)), at(v(1, 4, 3)), nil, autodiff.Heads{Num: 1, KeySize: 3, ValueSize: 3})
+		},
+	} {
+		if got := panics(f); got != want {
+			t.Errorf("panic %q, want %q", got, want)
+		}
+	}
+}
+
+// A cache grows past its first capacity without losing a step.
+func TestCache(t *testing.T) {
+	tape := autodiff.NewTape(autodiff.Float32)
+	tape.Poison()
+	tape.Reset(false, false)
+	var cache autodiff.Cache
+	const steps = 40
+	for step := range steps {
+		s := float32(step)
+		x := tape.Input([]float32{-1, s, 10 + s, -1, -1, 100 + s, 200 + s, -1}, 2, 1, 4)
+		cache.Append(tape, autodiff.Columns{Var: x, From: 1}, 2)
+	}
+	all, capacity := cache.Values.Float32s(), cache.Values.Dim(1)
+	if cache.Lengths[0] != steps || cache.Lengths[1] != steps || capacity < steps {
+		t.Fatalf("lengths %v, capacity %d; want %d", cache.Lengths, capacity, steps)
+	}
+	for step := range steps {
+		s := float32(step)
+		for row, want := range [][]float32{{s, 10 + s}, {100 + s, 200 + s}} {
+			if got := all[(row*capacity+step)*2:][:2]; !slices.Equal(got, want) {
+				t.Errorf("row %d, step %d: %v, want %v", row, step, got, want)
+			}
+		}
+	}
+}

@@ -1,0 +1,258 @@
+package autodiff
+
+import (
+	"fmt"
+	"strings"
+	"unsafe"
+
+	"gorgonia.org/tensor"
+
+	"exp/components/kernel"
+)
+
+// MaxRank is the largest number of axes of a Var.
+const MaxRank = 4
+
+// Shape is the sizes of up to [MaxRank] axes, row-major.
+type Shape struct {
+	dims [MaxRank]int
+	rank int
+}
+
+// NewShape returns the shape with these sizes.
+func NewShape(dims ...int) Shape {
+	if len(dims) > MaxRank {
+		panic(fmt.Sprintf("autodiff: a shape of %d axes; at most %d are supported", len(dims), MaxRank))
+	}
+	var s Shape
+	s.rank = copy(s.dims[:], dims)
+	return s
+}
+
+// Rank is the number of axes.
+func (s Shape) Rank() int { return s.rank }
+
+// Dim is the size of axis i; negative i counts from the last axis.
+func (s Shape) Dim(i int) int {
+	if i < 0 {
+		i += s.rank
+	}
+	if i < 0 || i >= s.rank {
+		panic(fmt.Sprintf("autodiff: axis %d of a value of shape %v", i, s))
+	}
+	return s.dims[i]
+}
+
+// Size is the number of elements.
+func (s Shape) Size() int {
+	n := 1
+	for _, d := range s.dims[:s.rank] {
+		n *= d
+	}
+	return n
+}
+
+// Dims returns a copy of the sizes.
+func (s Shape) Dims() []int { return append([]int(nil), s.dims[:s.rank]...) }
+
+// withLast is s with its last axis resized to n.
+func (s Shape) withLast(n int) Shape {
+	s.dims[s.rank-1] = n
+	return s
+}
+
+func (s Shape) String() string {
+	var b strings.Builder
+	b.WriteByte('[')
+	for i, d := range s.dims[:s.rank] {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		fmt.Fprint(&b, d)
+	}
+	b.WriteByte(']')
+	return b.String()
+}
+
+// A Var is a value on a tape, or a parameter, and its gradient.
+type Var struct {
+	shape   Shape
+	storage *storage
+}
+
+// storage is shared by a Var and its reshaped views.
+type storage struct {
+	tape     *Tape          // nil: a parameter
+	value    unsafe.Pointer // nil: a parameter that is only declared
+	grad     unsafe.Pointer // nil: nothing has reached it yet
+	size     int
+	dtype    DType
+	constant bool // takes no gradient
+	leaf     *leaf
+}
+
+// NewVar returns an uninitialised Var of the tape. A result of an operation.
+func (t *Tape) NewVar(shape Shape) *Var {
+	s := take[storage](t.slabs)
+	s.tape, s.size, s.dtype = t, shape.Size(), t.dtype
+	s.value = t.arena.take(max(1, s.size) * t.dtype.size())
+	s.constant = !t.recording
+	v := take[Var](t.slabs)
+	v.shape, v.storage = shape, s
+	return v
+}
+
+// New is NewVar with the sizes spelt out.
+func (t *Tape) New(dims ...int) *Var { return t.NewVar(NewShape(dims...)) }
+
+// Constant returns a Var that holds values, converted to the tape's element
+// type, and takes no gradient.
+func (t *Tape) Constant(values []float32, dims ...int) *Var {
+	v := t.Input(values, dims...)
+	v.storage.constant = true
+	return v
+}
+
+// Input returns a Var that holds values, converted to the tape's element type,
+// and does take a gradient.
+func (t *Tape) Input(values []float32, dims ...int) *Var {
+	v := t.New(dims...)
+	if len(values) != v.Size() {
+		panic(fmt.Sprintf("autodiff: %d values for shape %v", len(values), v.shape))
+	}
+	v.assign(values)
+	return v
+}
+
+func (v *Var) assign(values []float32) {
+	if v.storage.dtype == Float32 {
+		copy(Values[float32](v), values)
+		return
+	}
+	dst := Values[float64](v)
+	for i, x := range values {
+		dst[i] = float64(x)
+	}
+}
+
+// Shape returns the sizes of v's axes.
+func (v *Var) Shape() Shape { return v.shape }
+
+// Dim is the size of axis i; negative i counts from the last.
+func (v *Var) Dim(i int) int { return v.shape.Dim(i) }
+
+// Size is the number of elements.
+func (v *Var) Size() int { return v.storage.size }
+
+// Rows is the number of vectors along the last axis.
+func (v *Var) Rows() int {
+	if last := v.shape.Dim(-1); last > 0 {
+		return v.storage.size / last
+	}
+	return 0
+}
+
+// Constant says that v takes no gradient.
+func (v *Var) Constant() bool { return v.storage.constant }
+
+// HasGrad says whether any gradient has reached v.
+func (v *Var) HasGrad() bool { return v.storage.grad != nil }
+
+// Reshape returns the same memory, value and gradient, under another shape.
+func (v *Var) Reshape(dims ...int) *Var {
+	shape := NewShape(dims...)
+	if shape.Size() != v.storage.size {
+		panic(fmt.Sprintf("autodiff: reshape of %v to %v", v.shape, shape))
+	}
+	if v.storage.tape == nil {
+		return &Var{shape: shape, storage: v.storage}
+	}
+	r := take[Var](v.storage.tape.slabs)
+	r.shape, r.storage = shape, v.storage
+	return r
+}
+
+// Values returns v's elements, row-major. F must be the tape's element type.
+func Values[F kernel.Float](v *Var) []F {
+	v.check(unsafe.Sizeof(*new(F)))
+	return unsafe.Slice((*F)(v.storage.value), v.storage.size)
+}
+
+// Grad returns v's gradient, made zero when it is asked for the first time.
+// It panics if v is constant.
+func Grad[F kernel.Float](v *Var) []F {
+	s := v.storage
+	v.check(unsafe.Sizeof(*new(F)))
+	if s.constant {
+		panic("autodiff: gradient of a constant")
+	}
+	if s.grad != nil {
+		return unsafe.Slice((*F)(s.grad), s.size)
+	}
+	g := Zeros[F](s.tape, max(1, s.size))[:s.size]
+	s.grad = unsafe.Pointer(unsafe.SliceData(g))
+	return g
+}
+
+// gradOrScratch is Grad, or where v is constant memory for a kernel that wants a
+// gradient to write to.
+func gradOrScratch[F kernel.Float](v *Var) []F {
+	if v.Constant() {
+		return Floats[F](v.storage.tape, v.Size())
+	}
+	return Grad[F](v)
+}
+
+func (v *Var) check(elem uintptr) {
+	if int(elem) != v.storage.dtype.size() {
+		panic(fmt.Sprintf("autodiff: a value of %d-byte elements read as %d-byte ones", v.storage.dtype.size(), elem))
+	}
+	if v.storage.value == nil {
+		panic("autodiff: the values of a parameter that was only declared")
+	}
+}
+
+// Float32s returns a copy of v's values as float32.
+func (v *Var) Float32s() []float32 { return toFloat32(v, v.storage.value) }
+
+// GradFloat32s returns a copy of v's gradient as float32, nil where none has
+// reached it.
+func (v *Var) GradFloat32s() []float32 {
+	if v.storage.grad == nil {
+		return nil
+	}
+	return toFloat32(v, v.storage.grad)
+}
+
+func toFloat32(v *Var, p unsafe.Pointer) []float32 {
+	out := make([]float32, v.storage.size)
+	if v.storage.dtype == Float32 {
+		copy(out, unsafe.Slice((*float32)(p), len(out)))
+		return out
+	}
+	for i, x := range unsafe.Slice((*float64)(p), len(out)) {
+		out[i] = float32(x)
+	}
+	return out
+}
+
+// Scalar returns the value of a Var of one element.
+func (v *Var) Scalar() float64 {
+	if v.storage.dtype == Float32 {
+		return float64(Values[float32](v)[0])
+	}
+	return Values[float64](v)[0]
+}
+
+// Dense shows v's values as a gorgonia tensor over the same memory, with an
+// engine whose matrix product is the kernel's. It is made anew for a Var of a
+// tape, and lives no longer than it; a parameter's is made once.
+func (v *Var) Dense() *tensor.Dense {
+	if l := v.storage.leaf; l != nil && l.dense != nil && v.shape == l.shape {
+		return l.dense
+	}
+	return newDense(v.storage.dtype, v.storage.value, v.shape)
+}
+
+// DType is the type of v's elements.
+func (v *Var) DType() DType { return v.storage.dtype }
