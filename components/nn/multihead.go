@@ -1,0 +1,118 @@
+package nn
+
+import (
+	"fmt"
+	"math"
+
+	"exp/components/autodiff"
+)
+
+// CheckHeads says whether heads can share size columns between them, and names
+// the nearest numbers of heads where they cannot.
+func CheckHeads(heads, size int) error {
+	if heads < 1 {
+		return fmt.Errorf("must be at least 1, is %d", heads)
+	}
+	if size%heads == 0 {
+		return nil
+	}
+	if heads > size {
+		return fmt.Errorf("%d heads cannot share a size of %d; at most %d can", heads, size, size)
+	}
+	below, above := heads-1, heads+1
+	for size%below != 0 {
+		below--
+	}
+	for size%above != 0 {
+		above++
+	}
+	return fmt.Errorf("%d heads cannot share a size of %d evenly; nearest: %d, %d", heads, size, below, above)
+}
+
+// SelfAttention is multi-head attention of a sequence to itself (Vaswani et al.
+// 2017, section 3.2.2), its query, key and value made by one product.
+type SelfAttention struct {
+	Input  Linear // [3D, D]: query, key and value, one above the other
+	Output Linear // [D, D]
+	Heads  int
+}
+
+// NewSelfAttention adds self-attention of model size D.
+func NewSelfAttention(p *autodiff.Params, name string, size, heads int) SelfAttention {
+	p = p.Scope(name)
+	return SelfAttention{
+		Input:  newAttentionLinear(p, "input", size, size, 3),
+		Output: newAttentionLinear(p, "output", size, size, 1),
+		Heads:  heads,
+	}
+}
+
+// newAttentionLinear starts as PyTorch's attention does: Xavier weights, zero biases.
+func newAttentionLinear(p *autodiff.Params, name string, in, out, blocks int) Linear {
+	p = p.Scope(name)
+	return Linear{Weight: p.New("weight", Xavier(blocks), blocks*out, in), Bias: p.New("bias", Zeros(), blocks*out)}
+}
+
+func (a SelfAttention) heads(size int, causal bool) autodiff.Heads {
+	head := size / a.Heads
+	return autodiff.Heads{Num: a.Heads, KeySize: head, ValueSize: head, Scale: 1 / math.Sqrt(float64(head)), Causal: causal}
+}
+
+// Forward maps x [B, T, D] to [B, T, D] and the weights [B, N, T, T]. Positions
+// from lengths[b] on are not attended to; lengths nil means that all are.
+func (a SelfAttention) Forward(t *autodiff.Tape, x *autodiff.Var, lengths []int32, causal bool) (y, weights *autodiff.Var) {
+	size := x.Dim(2)
+	all := a.Input.Forward(t, x)
+	columns := func(i int) autodiff.Columns { return autodiff.Columns{Var: all, From: i * size} }
+	y, weights = autodiff.ScaledDotProduct(t, columns(0), columns(1), columns(2), lengths, a.heads(size, causal))
+	return a.Output.Forward(t, y), weights
+}
+
+// Step maps the next step x [B, 1, D] to [B, 1, D], given the steps before it,
+// whose keys and values are in cache, and adds x to them. It is for decoding:
+// it records no gradient.
+func (a SelfAttention) Step(t *autodiff.Tape, x *autodiff.Var, cache *autodiff.Cache) *autodiff.Var {
+	size := x.Dim(2)
+	all := a.Input.Forward(t, x)
+	cache.Append(t, autodiff.Columns{Var: all, From: size}, 2*size)
+	y, _ := autodiff.ScaledDotProduct(t, autodiff.Columns{Var: all},
+		autodiff.Columns{Var: cache.Values}, autodiff.Columns{Var: cache.Values, From: size},
+		cache.Lengths, a.heads(size, false))
+	return a.Output.Forward(t, y)
+}
+
+// CrossAttention is multi-head attention of a query to a memory of another
+// sequence (Vaswani et al. 2017, section 3.2.2).
+type CrossAttention struct {
+	Query    Linear // [D, Q]
+	KeyValue Linear // [2D, M]: key and value, one above the other
+	Output   Linear // [Q, D]
+	Heads    int
+}
+
+// NewCrossAttention adds attention of queries of querySize Q to a memory of
+// memorySize M; the width D that the heads share is Q.
+func NewCrossAttention(p *autodiff.Params, querySize, memorySize, heads int) CrossAttention {
+	return CrossAttention{
+		Query:    newAttentionLinear(p, "query", querySize, querySize, 1),
+		KeyValue: newAttentionLinear(p, "key_value", memorySize, querySize, 2),
+		Output:   newAttentionLinear(p, "output", querySize, querySize, 1),
+		Heads:    heads,
+	}
+}
+
+// Keys projects the memory [B, S, M] to keys and values side by side [B, S, 2D].
+func (a CrossAttention) Keys(t *autodiff.Tape, memory *autodiff.Var) *autodiff.Var {
+	return a.KeyValue.Forward(t, memory)
+}
+
+// Forward maps query [B, T, Q] to [B, T, Q] and the weights [B, N, T, S]. Keys
+// from lengths[b] on are not attended to.
+func (a CrossAttention) Forward(t *autodiff.Tape, query, keyValue *autodiff.Var, lengths []int32) (y, weights *autodiff.Var) {
+	size := keyValue.Dim(2) / 2
+	head := size / a.Heads
+	h := autodiff.Heads{Num: a.Heads, KeySize: head, ValueSize: head, Scale: 1 / math.Sqrt(float64(head))}
+	y, weights = autodiff.ScaledDotProduct(t, autodiff.Columns{Var: a.Query.Forward(t, query)},
+		autodiff.Columns{Var: keyValue}, autodiff.Columns{Var: keyValue, From: size}, lengths, h)
+	return a.Output.Forward(t, y), weights
+}
