@@ -1,0 +1,242 @@
+package componenttest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"exp/components"
+	"exp/registry"
+)
+
+type (
+	encoder   = variant[components.Encoder, components.EncoderDeps]
+	decoder   = variant[components.Decoder, components.DecoderDeps]
+	attention = variant[components.Attention, components.AttentionDeps]
+)
+
+// Catalog checks the schema of every component, and runs [Model] on
+//
+//   - every encoder with every decoder and every attention, at small sizes (and
+//     says whether they can be built at their defaults);
+//   - every other value of an option of an encoder, with every decoder, without
+//     attention and with one;
+//   - every other value of an option of a decoder, with every encoder, likewise;
+//   - every other value of an option of an attention, with every decoder.
+//
+// With testing.Short the last three are left out.
+func Catalog(t *testing.T, c *components.Catalog) {
+	t.Run("schema", func(t *testing.T) {
+		schema(t, &c.Encoders)
+		schema(t, &c.Decoders)
+		schema(t, &c.Attentions)
+		schema(t, &c.Optimizers)
+		schema(t, &c.Schedules)
+		schema(t, &c.Tasks)
+		schema(t, &c.Metrics)
+	})
+	encoders, decoders, attentions := small(t, &c.Encoders), small(t, &c.Decoders), small(t, &c.Attentions)
+	run := func(e encoder, d decoder, a attention) {
+		parts := components.Parts{Encoder: e.build, Decoder: d.build, Attention: a.build}
+		t.Run(strings.Join([]string{e.name, d.name, a.name}, "/"), func(t *testing.T) { modelSuite(t, parts, 4) })
+	}
+	for _, e := range encoders {
+		for _, d := range decoders {
+			for _, a := range attentions {
+				run(e, d, a)
+				if _, err := components.Check(components.Parts{Encoder: e.defaults, Decoder: d.defaults, Attention: a.defaults}, 100, 100); err != nil {
+					t.Errorf("%s, %s and %s do not fit at their defaults: %v", e.name, d.name, a.name, err)
+				}
+			}
+		}
+	}
+	none := attentions[slices.IndexFunc(attentions, func(a attention) bool { return a.name == "none" })]
+	parts := components.Parts{Encoder: encoders[0].build, Decoder: decoders[0].build, Attention: none.build}
+	dropouts(t, parts, encoders, func(p *components.Parts, b registry.Build[components.Encoder, components.EncoderDeps]) { p.Encoder = b })
+	dropouts(t, parts, decoders, func(p *components.Parts, b registry.Build[components.Decoder, components.DecoderDeps]) { p.Decoder = b })
+	dropouts(t, parts, attentions, func(p *components.Parts, b registry.Build[components.Attention, components.AttentionDeps]) {
+		p.Attention = b
+	})
+	if testing.Short() {
+		return
+	}
+	for _, base := range encoders {
+		for _, e := range base.others {
+			for _, d := range decoders {
+				run(e, d, none)
+				run(e, d, attentions[0])
+			}
+		}
+	}
+	for _, base := range decoders {
+		for _, d := range base.others {
+			for _, e := range encoders {
+				run(e, d, none)
+				run(e, d, attentions[0])
+			}
+		}
+	}
+	for _, base := range attentions {
+		for _, a := range base.others {
+			for _, d := range decoders {
+				run(encoders[0], d, a)
+			}
+		}
+	}
+}
+
+// schema checks a family: every component has a description, and options that
+// are documented, named in snake_case and valid as they stand.
+func schema[C, D any](t *testing.T, k *registry.Kind[C, D]) {
+	for _, name := range k.Names() {
+		t.Run(k.Name+"/"+name, func(t *testing.T) {
+			component, _ := k.Describe(name)
+			if !strings.HasSuffix(component.Doc, ".") {
+				t.Errorf("the description is no sentence: %q", component.Doc)
+			}
+			if !snakeCase(name) {
+				t.Error("the name is not in snake_case")
+			}
+			for _, o := range component.Options {
+				if !snakeCase(o.Key) || strings.TrimSpace(o.Doc) == "" {
+					t.Errorf("option %q, documented as %q", o.Key, o.Doc)
+				}
+				if o.Allowed != nil && !slices.Contains(o.Allowed, o.Default.(string)) {
+					t.Errorf("option %s: default %q is none of %q", o.Key, o.Default, o.Allowed)
+				}
+			}
+			choice, err := k.Decode(table(k.Name, name, nil))
+			if err != nil {
+				t.Fatalf("the defaults are not valid: %v", err)
+			}
+			for _, o := range choice.Options {
+				if !o.IsDefault() {
+					t.Errorf("option %s: %v where nothing is stated; the default is %v", o.Key, o.Value, o.Default)
+				}
+			}
+		})
+	}
+}
+
+func snakeCase(s string) bool {
+	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
+}
+
+func table(kind, name string, options map[string]any) *registry.Table {
+	t := registry.NewTable(kind, registry.Origin{})
+	t.Set("type", registry.Value{Data: name})
+	for _, key := range slices.Sorted(maps.Keys(options)) {
+		value := options[key]
+		if n, ok := value.(int); ok {
+			value = int64(n)
+		}
+		t.Set(key, registry.Value{Data: value})
+	}
+	return t
+}
+
+// variant is a component with some of its options.
+type variant[C, D any] struct {
+	name     string
+	build    registry.Build[C, D]
+	defaults registry.Build[C, D]
+	others   []variant[C, D]      // with one other option each
+	dropout  registry.Build[C, D] // with dropout, nil where it has none
+}
+
+// small returns every component of a family at small sizes.
+func small[C, D any](t *testing.T, k *registry.Kind[C, D]) []variant[C, D] {
+	var all []variant[C, D]
+	for _, name := range k.Names() {
+		component, _ := k.Describe(name)
+		base := map[string]any{}
+		for _, o := range component.Options {
+			if sizes := smallSizes(o); sizes != nil {
+				base[o.Key] = sizes[0]
+			}
+		}
+		v := variant[C, D]{name: name, build: Build(t, k, name, base), defaults: Build(t, k, name, nil)}
+		for _, o := range component.Options {
+			for _, value := range otherValues(o, base[o.Key]) {
+				options := maps.Clone(base)
+				options[o.Key] = value
+				other := variant[C, D]{name: fmt.Sprintf("%s(%s=%v)", name, o.Key, value), build: Build(t, k, name, options)}
+				v.others = append(v.others, other)
+				if o.Key == "dropout" {
+					v.dropout = other.build
+				}
+			}
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+// Build decodes the options of a component as those of a file are, and returns
+// what builds it.
+func Build[C, D any](t testing.TB, k *registry.Kind[C, D], name string, options map[string]any) registry.Build[C, D] {
+	t.Helper()
+	choice, err := k.Decode(table(k.Name, name, options))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return choice.Build
+}
+
+// smallSizes returns the two values that an integer option is tried with, by
+// its name; nil leaves the default.
+func smallSizes(o registry.Option) []int {
+	switch {
+	case o.Type != "integer":
+		return nil
+	case o.Key == "num_layers":
+		return []int{1, 2}
+	case o.Key == "num_heads":
+		return []int{2, 4}
+	case o.Key == "hidden_size", o.Key == "model_size": // what heads share
+		return []int{4, 8}
+	case strings.HasSuffix(o.Key, "_size"):
+		return []int{3, 5}
+	case o.Key == "max_length":
+		return []int{12, 13}
+	}
+	return nil
+}
+
+// otherValues returns values of an option that change what is computed.
+func otherValues(o registry.Option, base any) []any {
+	var values []any
+	switch {
+	case o.Allowed != nil:
+		for _, name := range o.Allowed {
+			if name != o.Default {
+				values = append(values, name)
+			}
+		}
+	case o.Type == "boolean":
+		values = append(values, !o.Default.(bool))
+	case o.Key == "dropout":
+		values = append(values, 0.4)
+	case base != nil:
+		values = append(values, smallSizes(o)[1])
+	}
+	return values
+}
+
+// dropouts runs [Dropout] on every component that has it, in the place of its
+// family in parts.
+func dropouts[C, D any](t *testing.T, parts components.Parts, all []variant[C, D], put func(*components.Parts, registry.Build[C, D])) {
+	for _, v := range all {
+		if v.dropout == nil {
+			continue
+		}
+		t.Run("dropout/"+v.name, func(t *testing.T) {
+			with, without := parts, parts
+			put(&with, v.dropout)
+			put(&without, v.build)
+			Dropout(t, with, without)
+		})
+	}
+}

@@ -1,0 +1,167 @@
+package componenttest
+
+import (
+	"slices"
+	"testing"
+
+	"exp/components"
+	"exp/components/autodiff"
+)
+
+// The parts are as large as they say, and as they say before they have memory.
+func (s subject) shapes(t *testing.T) {
+	m, batch := s.native(t), batchOf(pairs())
+	declared, err := components.NewModel(s.parts, autodiff.Declare(), vocabulary, vocabulary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := shapesOf(declared.Params), shapesOf(m.Params); !slices.Equal(got, want) {
+		t.Errorf("parameters declared as\n%q, built as\n%q", got, want)
+	}
+	if count, err := components.Check(s.parts, vocabulary, vocabulary); err != nil || count != m.Params.Count() {
+		t.Errorf("Check says %d parameters, %v; there are %d", count, err, m.Params.Count())
+	}
+
+	tape := autodiff.NewTape(autodiff.Float32)
+	tape.Poison()
+	tape.Reset(false, false)
+	memory := m.Encoder.Encode(tape, batch.Source)
+	shape := func(what string, v *autodiff.Var, dims ...int) {
+		if v.Shape() != autodiff.NewShape(dims...) {
+			t.Errorf("%s is %v, want %v", what, v.Shape(), autodiff.NewShape(dims...))
+		}
+	}
+	b, S := batch.Source.Batch, batch.Source.Steps
+	shape("the memory", memory.States, b, S, m.Encoder.MemorySize())
+	for row, length := range batch.Source.Lengths {
+		for _, step := range steps(memory.States, row, int32(S))[length:] {
+			same(t, "memory past the row's length", step, make([]float32, len(step)))
+		}
+	}
+	final := m.Encoder.Final()
+	if len(memory.Final) != final.Layers {
+		t.Errorf("%d final states, want %d", len(memory.Final), final.Layers)
+	}
+	for _, state := range memory.Final {
+		shape("the final hidden state", state.Hidden, b, final.Size)
+		if (state.Cell != nil) != final.Cell {
+			t.Errorf("a final cell state is there: %v, want %v", state.Cell != nil, final.Cell)
+		}
+		if state.Cell != nil {
+			shape("the final cell state", state.Cell, b, final.Size)
+		}
+	}
+	shape("the result", m.Decoder.Decode(tape, memory, batch.TargetIn).States, b, batch.TargetIn.Steps, m.Decoder.OutputSize())
+}
+
+func shapesOf(params *autodiff.Params) []string {
+	var out []string
+	for _, p := range params.All() {
+		out = append(out, p.Name()+" "+p.Shape().String())
+	}
+	return out
+}
+
+// train computes the gradients of a training step, and returns the loss.
+func train(m *components.Model, tape *autodiff.Tape, b *components.Batch, seed uint64) float32 {
+	tape.Reset(true, true)
+	tape.Seed(seed)
+	m.Params.ZeroGrad()
+	loss, _ := m.Loss(tape, b, 0.1)
+	tape.Backward(loss)
+	return float32(loss.Scalar())
+}
+
+func sameTraining(t testing.TB, got, want *components.Model, gotLoss, wantLoss float32) {
+	t.Helper()
+	same(t, "loss", []float32{gotLoss}, []float32{wantLoss})
+	for i, p := range want.Params.All() {
+		q := got.Params.All()[i]
+		same(t, "parameter "+p.Name(), q.Float32s(), p.Float32s())
+		same(t, "gradient of "+p.Name(), q.GradFloat32s(), p.GradFloat32s())
+	}
+}
+
+// The same seed gives the same bits.
+func (s subject) seed(t *testing.T) {
+	batch := batchOf(pairs())
+	first, second := s.native(t), s.native(t)
+	a := train(first, autodiff.NewTape(autodiff.Float32), batch, 3)
+	b := train(second, autodiff.NewTape(autodiff.Float32), batch, 3)
+	sameTraining(t, second, first, b, a)
+}
+
+// What the memory of a tape held before changes nothing.
+func (s subject) poison(t *testing.T) {
+	clean, poisoned := s.native(t), s.native(t)
+	tape, poison := autodiff.NewTape(autodiff.Float32), autodiff.NewTape(autodiff.Float32)
+	poison.Poison()
+	for seed, batch := range []*components.Batch{batchOf(pairs()), batchOf(pairs()[1:3]), batchOf(pairs())} {
+		a, b := train(clean, tape, batch, uint64(seed)), train(poisoned, poison, batch, uint64(seed))
+		sameTraining(t, poisoned, clean, b, a)
+	}
+}
+
+// Every parameter is reached by the loss.
+func (s subject) parameters(t *testing.T) {
+	m := s.build(t, autodiff.NewParams(autodiff.Float64, 1))
+	train(m, autodiff.NewTape(autodiff.Float64), batchOf(pairs()), 3)
+	largest := 0.0
+	for _, p := range m.Params.All() {
+		largest = max(largest, norm(autodiff.Grad[float64](p)))
+	}
+	for _, p := range m.Params.All() {
+		if size := norm(autodiff.Grad[float64](p)); !(size > 1e-9*largest) {
+			t.Errorf("the gradient of %s is %g at most; the largest of all is %g", p.Name(), size, largest)
+		}
+	}
+}
+
+// A steady training step allocates nothing.
+func (s subject) allocations(t *testing.T) {
+	m, tape, batch := s.native(t), autodiff.NewTape(autodiff.Float32), &components.Batch{}
+	long, short := pairs(), pairs()[1:3]
+	step := func() {
+		batch.Fill(long)
+		train(m, tape, batch, 3)
+		batch.Fill(short)
+		train(m, tape, batch, 4)
+		m.Params.Changed()
+	}
+	step()
+	NoAllocs(t, step)
+}
+
+// NoAllocs fails if f, which has run often enough to be steady, allocates.
+func NoAllocs(t testing.TB, f func()) {
+	t.Helper()
+	if got := testing.AllocsPerRun(5, f); got != 0 && !raceEnabled {
+		t.Errorf("allocates %v times a run", got)
+	}
+}
+
+// Dropout holds a model with dropout to what one without it says: it is active
+// in training only, drawn from the tape's seed, and adds no parameter.
+func Dropout(t *testing.T, with, without components.Parts) {
+	batch := batchOf(pairs())
+	m, plain := subject{with}.native(t), subject{without}.native(t)
+	got, want := subject{with}.outputs(m, batch), subject{without}.outputs(plain, batch)
+	for row := range batch.Source.Batch {
+		sameRow(t, got, row, want, row)
+	}
+	tape := autodiff.NewTape(autodiff.Float32)
+	first, again, other := train(m, tape, batch, 3), train(m, tape, batch, 3), train(m, tape, batch, 4)
+	if first != again {
+		t.Errorf("one seed gives a loss of %v, then %v", first, again)
+	}
+	if first == other {
+		t.Error("another seed gives the same loss")
+	}
+	without3, without4 := train(plain, tape, batch, 3), train(plain, tape, batch, 4)
+	if first == without3 {
+		t.Error("the loss in training is that without dropout")
+	}
+	if without3 != without4 {
+		t.Error("without dropout, another seed gives another loss")
+	}
+}
