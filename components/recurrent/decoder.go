@@ -1,0 +1,155 @@
+package recurrent
+
+import (
+	"strconv"
+
+	"exp/components"
+	"exp/components/autodiff"
+	"exp/components/nn"
+)
+
+// DecoderOptions is what all recurrent decoders have.
+type DecoderOptions struct {
+	EmbeddingSize int     `toml:"embedding_size" doc:"size E of the target embedding"`
+	HiddenSize    int     `toml:"hidden_size" doc:"size H of the hidden state"`
+	NumLayers     int     `toml:"num_layers" doc:"layers, one on the other"`
+	Dropout       float64 `toml:"dropout" doc:"drop probability of the embedding, between layers and before the output layer, in [0, 1)"`
+}
+
+func defaultDecoder() DecoderOptions {
+	return DecoderOptions{EmbeddingSize: 128, HiddenSize: 128, NumLayers: 1}
+}
+
+// Validate reports every value out of range.
+func (o DecoderOptions) Validate() error {
+	return EncoderOptions{EmbeddingSize: o.EmbeddingSize, HiddenSize: o.HiddenSize, NumLayers: o.NumLayers, Dropout: o.Dropout}.Validate()
+}
+
+const decoderDoc = " The context is read with the top layer's output as query, and attentional state = tanh(W [context; output]) " +
+	"(Luong et al. 2015, equation 5) predicts the next token; without attention the output itself does. " +
+	"The first state comes from the encoder's final state, or from the mean of the memory where there is none."
+
+// RNNDecoderOptions configures the rnn decoder.
+type RNNDecoderOptions struct {
+	DecoderOptions
+	Activation Activation `toml:"activation" doc:"nonlinearity of the hidden state"`
+}
+
+// Doc describes the component.
+func (RNNDecoderOptions) Doc() string { return RNNEncoderOptions{}.Doc() + decoderDoc }
+
+// LSTMDecoderOptions configures the lstm decoder.
+type LSTMDecoderOptions struct {
+	DecoderOptions
+	ForgetBias float64 `toml:"forget_bias" doc:"initial bias of the forget gate (Jozefowicz et al. 2015)"`
+}
+
+// Doc describes the component.
+func (LSTMDecoderOptions) Doc() string { return LSTMEncoderOptions{}.Doc() + decoderDoc }
+
+// GRUDecoderOptions configures the gru decoder.
+type GRUDecoderOptions struct{ DecoderOptions }
+
+// Doc describes the component.
+func (GRUDecoderOptions) Doc() string { return GRUEncoderOptions{}.Doc() + decoderDoc }
+
+// NewRNNDecoder builds the rnn decoder.
+func NewRNNDecoder(o RNNDecoderOptions, d components.DecoderDeps) (components.Decoder, error) {
+	return newDecoder(cell{kind: rnn, relu: o.Activation == ReLU}, o.DecoderOptions, d)
+}
+
+// NewLSTMDecoder builds the lstm decoder.
+func NewLSTMDecoder(o LSTMDecoderOptions, d components.DecoderDeps) (components.Decoder, error) {
+	return newDecoder(cell{kind: lstm, forgetBias: o.ForgetBias}, o.DecoderOptions, d)
+}
+
+// NewGRUDecoder builds the gru decoder.
+func NewGRUDecoder(o GRUDecoderOptions, d components.DecoderDeps) (components.Decoder, error) {
+	return newDecoder(cell{kind: gru}, o.DecoderOptions, d)
+}
+
+// decoder is an embedding, a stack of recurrent layers, and an attention after
+// them.
+type decoder struct {
+	embedder  components.Embedder
+	layers    []*layer
+	bridge    *bridge
+	attention components.Attention // nil without
+	combine   nn.Linear            // [H, C+H]
+	dropout   float64
+	states    []state // of the layers in a teacher-forced pass
+}
+
+func newDecoder(c cell, o DecoderOptions, d components.DecoderDeps) (components.Decoder, error) {
+	embedder, err := d.Target(o.EmbeddingSize)
+	if err != nil {
+		return nil, err
+	}
+	dec := &decoder{embedder: embedder, dropout: o.Dropout, states: make([]state, o.NumLayers)}
+	dec.bridge = newBridge(d.Params, c, o.NumLayers, o.HiddenSize, d.MemorySize, d.Final)
+	in := o.EmbeddingSize
+	for i := range o.NumLayers {
+		dec.layers = append(dec.layers, newLayer(d.Params.Scope("layer"+strconv.Itoa(i)), c, in, o.HiddenSize, false))
+		in = o.HiddenSize
+	}
+	dec.attention, err = d.Attention(d.Params.Scope("attention"), o.HiddenSize)
+	if err != nil {
+		return nil, err
+	}
+	if dec.attention != nil {
+		dec.combine = nn.NewProjection(d.Params, "combine", dec.attention.ContextSize()+o.HiddenSize, o.HiddenSize)
+	}
+	return dec, nil
+}
+
+// OutputSize is H.
+func (d *decoder) OutputSize() int { return d.layers[0].hidden() }
+
+// Decode unrolls the stack over all target tokens, then attends with all its
+// outputs at once.
+func (d *decoder) Decode(t *autodiff.Tape, memory components.Memory, target components.Sequences) components.Decoded {
+	d.bridge.start(t, memory, d.states)
+	var prepared components.Prepared
+	if d.attention != nil {
+		prepared = d.attention.Prepare(t, memory)
+	}
+	return d.unroll(t, d.states, prepared, target)
+}
+
+// decoderState is the layers' states and the prepared memory.
+type decoderState struct {
+	layers   []state
+	prepared components.Prepared
+}
+
+// Start bridges the memory.
+func (d *decoder) Start(t *autodiff.Tape, memory components.Memory) components.DecoderState {
+	s := &decoderState{layers: make([]state, len(d.layers))}
+	d.bridge.start(t, memory, s.layers)
+	if d.attention != nil {
+		s.prepared = d.attention.Prepare(t, memory)
+	}
+	return s
+}
+
+// Step unrolls the stack over one token.
+func (d *decoder) Step(t *autodiff.Tape, s components.DecoderState, tokens components.Sequences) components.Decoded {
+	now := s.(*decoderState)
+	return d.unroll(t, now.layers, now.prepared, tokens)
+}
+
+// unroll runs the stack from states, and leaves its last states there.
+func (d *decoder) unroll(t *autodiff.Tape, states []state, memory components.Prepared, target components.Sequences) components.Decoded {
+	packing := pack(t, target.Lengths, target.Steps)
+	x := d.embedder.Embed(t, target)
+	for i, l := range d.layers {
+		x, states[i] = l.forward(t, autodiff.Dropout(t, x, d.dropout), packing, states[i])
+	}
+	var weights *autodiff.Var
+	if d.attention != nil {
+		var context *autodiff.Var
+		context, weights = d.attention.Attend(t, x, memory)
+		x = autodiff.Tanh(t, d.combine.Forward(t, autodiff.Concat(t, context, x)))
+	}
+	return components.Decoded{States: autodiff.Dropout(t, x, d.dropout), Weights: weights}
+}

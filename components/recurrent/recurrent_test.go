@@ -1,0 +1,214 @@
+package recurrent
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"exp/components"
+	"exp/components/autodiff"
+	"exp/components/nn"
+)
+
+// Packed steps are those of a sort by length, and lead back to their places.
+func TestPack(t *testing.T) {
+	tape := autodiff.NewTape(autodiff.Float32)
+	lengths := []int32{2, 0, 4, 2, 1}
+	p := pack(tape, lengths, 5)
+	for what, test := range map[string]struct{ got, want []int32 }{
+		"order":     {p.order, []int32{2, 0, 3, 4, 1}}, // rows of one length stay in order
+		"counts":    {p.counts, []int32{4, 3, 1, 1, 0}},
+		"starts":    {p.starts, []int32{0, 4, 7, 8, 9}},
+		"last":      {p.last, []int32{5, -1, 8, 6, 3}},
+		"forwards":  {p.index[0], []int32{10, 0, 15, 20, 11, 1, 16, 12, 13}},
+		"backwards": {p.index[1], []int32{13, 1, 16, 20, 12, 0, 15, 11, 10}},
+	} {
+		for i, want := range test.want {
+			if len(test.got) != len(test.want) || test.got[i] != want {
+				t.Errorf("%s is %v, want %v", what, test.got, test.want)
+				break
+			}
+		}
+	}
+	if p.total != 9 || p.even {
+		t.Errorf("total %d, even %v; want 9, false", p.total, p.even)
+	}
+	if p := pack(tape, []int32{3, 3}, 3); !p.even {
+		t.Error("rows of one length are not even")
+	}
+}
+
+func TestInitialisation(t *testing.T) {
+	params := autodiff.NewParams(autodiff.Float64, 1)
+	l := newLayer(params, cell{kind: lstm, forgetBias: 1.5}, 3, 4, false)
+	for i, b := range autodiff.Values[float64](l.biasIH) {
+		if want := map[bool]float64{true: 1.5}[i/4 == 1]; b != want { // gates i, f, g, o
+			t.Errorf("bias %d is %v, want %v", i, b, want)
+		}
+	}
+	for i, b := range autodiff.Values[float64](l.biasHH) {
+		if b != 0 {
+			t.Errorf("recurrent bias %d is %v, want 0", i, b)
+		}
+	}
+	for i, u := range rows(autodiff.Values[float64](l.weightHH), 4) {
+		length := 0.0
+		for _, x := range u {
+			length += x * x
+		}
+		if math.Abs(length-1) > 1e-12 {
+			t.Errorf("row %d of U has length² %v, want 1", i, length)
+		}
+	}
+}
+
+func rows(values []float64, size int) [][]float64 {
+	var out [][]float64
+	for ; len(values) > 0; values = values[size:] {
+		out = append(out, values[:size])
+	}
+	return out
+}
+
+// final returns a memory whose final states hold their layer's number, plus one
+// half in the cell state.
+func final(tape *autodiff.Tape, shape components.FinalShape, memorySize int) components.Memory {
+	fill := func(v float32, dims ...int) *autodiff.Var {
+		values := make([]float32, autodiff.NewShape(dims...).Size())
+		for i := range values {
+			values[i] = v
+		}
+		return tape.Input(values, dims...)
+	}
+	m := components.Memory{States: fill(0.25, 1, 2, memorySize), Lengths: []int32{2}}
+	for i := range shape.Layers {
+		state := components.FinalState{Hidden: fill(float32(i+1), 1, shape.Size)}
+		if shape.Cell {
+			state.Cell = fill(float32(i)+1.5, 1, shape.Size)
+		}
+		m.Final = append(m.Final, state)
+	}
+	return m
+}
+
+// What the layers of a decoder start from, with bridges of weight 1/4 to each
+// input and bias 0: the mean of what they read, through tanh.
+func TestBridge(t *testing.T) {
+	const hidden = 4
+	tanh := func(x float64) float64 { return math.Tanh(x) }
+	for name, test := range map[string]struct {
+		kind     kind
+		layers   int
+		from     components.FinalShape
+		names    string // of the bridge's weights
+		h, c     []float64
+		noCell   bool
+		memory   int
+		fraction float64 // of a weight
+	}{
+		"copy, layer by layer":       {kind: gru, layers: 2, from: components.FinalShape{Layers: 2, Size: 4}, h: []float64{1, 2}, noCell: true},
+		"copy, with cells":           {kind: lstm, layers: 2, from: components.FinalShape{Layers: 2, Size: 4, Cell: true}, h: []float64{1, 2}, c: []float64{1.5, 2.5}},
+		"the top layer for all":      {kind: gru, layers: 2, from: components.FinalShape{Layers: 3, Size: 4}, h: []float64{3, 3}, noCell: true},
+		"the top layer for one":      {kind: gru, layers: 1, from: components.FinalShape{Layers: 2, Size: 4}, h: []float64{2}, noCell: true},
+		"no cell to give":            {kind: lstm, layers: 1, from: components.FinalShape{Layers: 1, Size: 4}, h: []float64{1}, noCell: true},
+		"no cell to take":            {kind: gru, layers: 1, from: components.FinalShape{Layers: 1, Size: 4, Cell: true}, h: []float64{1}, noCell: true},
+		"projected, shared":          {kind: gru, layers: 2, from: components.FinalShape{Layers: 2, Size: 8}, names: "bridge", h: []float64{tanh(1), tanh(2)}, noCell: true, fraction: 8},
+		"projected, cell by its own": {kind: lstm, layers: 1, from: components.FinalShape{Layers: 1, Size: 8, Cell: true}, names: "bridge bridge_cell", h: []float64{tanh(1)}, c: []float64{tanh(1.5)}, fraction: 8},
+		"mean of the memory":         {kind: lstm, layers: 2, names: "bridge", h: []float64{tanh(0.25), tanh(0.25)}, noCell: true, memory: 5, fraction: 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			params := autodiff.NewParams(autodiff.Float64, 1)
+			memorySize := max(test.memory, test.from.Size)
+			b := newBridge(params, cell{kind: test.kind}, test.layers, hidden, memorySize, test.from)
+			var names []string
+			for _, p := range params.All() {
+				values := autodiff.Values[float64](p)
+				for i := range values {
+					values[i] = 0
+					if strings.HasSuffix(p.Name(), ".weight") {
+						values[i] = 1 / test.fraction
+					}
+				}
+				if name, ok := strings.CutSuffix(p.Name(), ".weight"); ok {
+					names = append(names, name)
+				}
+			}
+			params.Changed()
+			if got := strings.Join(names, " "); got != test.names {
+				t.Errorf("has weights %q, want %q", got, test.names)
+			}
+			tape := autodiff.NewTape(autodiff.Float64)
+			states := make([]state, test.layers)
+			b.start(tape, final(tape, test.from, memorySize), states)
+			for i, s := range states {
+				check(t, "hidden state", i, s.h, test.h[i])
+				if (s.c == nil) != test.noCell {
+					t.Errorf("layer %d: no cell state %v, want %v", i, s.c == nil, test.noCell)
+				}
+				if s.c != nil {
+					check(t, "cell state", i, s.c, test.c[i])
+				}
+			}
+		})
+	}
+}
+
+func check(t *testing.T, what string, layer int, v *autodiff.Var, want float64) {
+	t.Helper()
+	for _, got := range autodiff.Values[float64](v) {
+		if math.Abs(got-want) > 1e-12 {
+			t.Errorf("layer %d: %s is %v, want %v", layer, what, got, want)
+			return
+		}
+	}
+}
+
+// Two layers are as one on the other, each direction of the second reading both
+// of the first.
+func TestEncoderSizes(t *testing.T) {
+	params := autodiff.Declare()
+	e, err := NewLSTMEncoder(LSTMEncoderOptions{EncoderOptions: EncoderOptions{EmbeddingSize: 3, HiddenSize: 4, NumLayers: 2, Bidirectional: true}},
+		components.EncoderDeps{Params: params, Source: func(size int) (components.Embedder, error) {
+			return components.Embedding{Table: nn.NewEmbedding(params, "embedding", 9, size)}, nil
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := e.Final(), (components.FinalShape{Layers: 2, Size: 8, Cell: true}); got != want || e.MemorySize() != 8 {
+		t.Errorf("final %+v, memory %d; want %+v, 8", got, e.MemorySize(), want)
+	}
+	for name, want := range map[string]autodiff.Shape{
+		"layer0.weight_ih":         autodiff.NewShape(16, 3),
+		"layer0.reverse.weight_ih": autodiff.NewShape(16, 3),
+		"layer1.weight_ih":         autodiff.NewShape(16, 8),
+		"layer1.reverse.weight_hh": autodiff.NewShape(16, 4),
+	} {
+		if p := params.Lookup(name); p == nil || p.Shape() != want {
+			t.Errorf("%s is %v, want %v", name, p, want)
+		}
+	}
+}
+
+func TestValidate(t *testing.T) {
+	for want, o := range map[string]EncoderOptions{
+		"":                {EmbeddingSize: 1, HiddenSize: 1, NumLayers: 1, Dropout: 0.9},
+		"embedding_size:": {HiddenSize: 1, NumLayers: 1},
+		"hidden_size:":    {EmbeddingSize: 1, NumLayers: 1},
+		"num_layers:":     {EmbeddingSize: 1, HiddenSize: 1},
+		"dropout:":        {EmbeddingSize: 1, HiddenSize: 1, NumLayers: 1, Dropout: 1},
+	} {
+		for _, o := range []interface{ Validate() error }{o, DecoderOptions{EmbeddingSize: o.EmbeddingSize, HiddenSize: o.HiddenSize, NumLayers: o.NumLayers, Dropout: o.Dropout}} {
+			err := o.Validate()
+			if want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
+				t.Errorf("%+v: error is %v, want %q", o, err, want)
+			}
+		}
+	}
+	var a Activation
+	if err := a.UnmarshalText([]byte("relu")); err != nil || a != ReLU {
+		t.Errorf("relu is read as %q, %v", a, err)
+	}
+	if err := a.UnmarshalText([]byte("gelu")); err == nil {
+		t.Error("gelu is read as an activation of an RNN")
+	}
+}
