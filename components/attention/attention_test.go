@@ -1,0 +1,117 @@
+package attention
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"exp/components"
+	"exp/components/autodiff"
+	"exp/registry"
+)
+
+func build(t *testing.T, params *autodiff.Params, name string, options map[string]any, query, memory int) (components.Attention, error) {
+	t.Helper()
+	c := components.NewCatalog()
+	Register(c)
+	table := registry.NewTable("model.attention", registry.Origin{})
+	table.Set("type", registry.Value{Data: name})
+	for key, value := range options {
+		table.Set(key, registry.Value{Data: value})
+	}
+	choice, err := c.Attentions.Decode(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return choice.Build(components.AttentionDeps{Params: params, QuerySize: query, MemorySize: memory})
+}
+
+// Which attentions have parameters, and how wide their context is.
+func TestSizes(t *testing.T) {
+	for _, test := range []struct {
+		name                               string
+		query, memory, parameters, context int
+	}{
+		{"dot", 4, 4, 0, 4},
+		{"dot", 4, 6, 24, 6},
+		{"scaled_dot", 4, 4, 0, 4},
+		{"scaled_dot", 6, 4, 24, 4},
+		{"general", 4, 4, 16, 4},
+		{"general", 4, 6, 24, 6},
+		{"additive", 4, 6, 128 * (4 + 6 + 1), 6},
+		{"multihead", 4, 6, (4*4 + 4) + (8*6 + 8) + (4*4 + 4), 4},
+	} {
+		params := autodiff.Declare()
+		a, err := build(t, params, test.name, nil, test.query, test.memory)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if params.Count() != test.parameters || a.ContextSize() != test.context {
+			t.Errorf("%s of %d to %d: %d parameters, context %d; want %d, %d",
+				test.name, test.query, test.memory, params.Count(), a.ContextSize(), test.parameters, test.context)
+		}
+	}
+}
+
+func TestNone(t *testing.T) {
+	if a, err := build(t, autodiff.Declare(), "none", nil, 4, 4); a != nil || err != nil {
+		t.Errorf("none builds %v, %v; want nil", a, err)
+	}
+}
+
+// The scores by hand: weights of one query to two keys, in the ratio e^difference.
+func TestScores(t *testing.T) {
+	for name, test := range map[string]struct {
+		kind    string
+		options map[string]any
+		want    float64 // the difference of the two scores
+	}{
+		"dot":            {"dot", nil, 2*1 - 1*3}, // q·(k0 - k1)
+		"scaled_dot":     {"scaled_dot", nil, (2*1 - 1*3) / math.Sqrt2},
+		"general":        {"general", nil, 0.5 * (2*1 - 1*3)}, // W = 1/2
+		"general scaled": {"general", map[string]any{"scaled": true}, 0.5 * (2*1 - 1*3) / math.Sqrt2},
+		"additive":       {"additive", map[string]any{"attention_size": int64(2)}, additive2()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			params := autodiff.NewParams(autodiff.Float64, 1)
+			a, err := build(t, params, test.kind, test.options, 2, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range params.All() { // matrices are half the identity, vectors 1
+				values := autodiff.Values[float64](p)
+				for i := range values {
+					values[i] = 1
+					if p.Shape().Rank() == 2 {
+						values[i] = map[bool]float64{true: 0.5}[i%3 == 0]
+					}
+				}
+			}
+			params.Changed()
+			tape := autodiff.NewTape(autodiff.Float64)
+			memory := components.Memory{States: tape.Input([]float32{1, 0, 0, 3, 100, 100}, 1, 3, 2), Lengths: []int32{2}}
+			query := tape.Input([]float32{2, 1}, 1, 1, 2)
+			context, weights := a.Attend(tape, query, a.Prepare(tape, memory))
+			w := autodiff.Values[float64](weights)
+			if got := math.Log(w[0] / w[1]); math.Abs(got-test.want) > 1e-12 {
+				t.Errorf("the scores differ by %v, want %v", got, test.want)
+			}
+			if c := autodiff.Values[float64](context); math.Abs(c[0]-w[0]) > 1e-12 || math.Abs(c[1]-3*w[1]) > 1e-12 {
+				t.Errorf("context is %v, want %v and %v", c, w[0], 3*w[1])
+			}
+		})
+	}
+}
+
+// additive2 is Σ tanh((q + k0)/2) - Σ tanh((q + k1)/2).
+func additive2() float64 {
+	return math.Tanh(1.5) + math.Tanh(0.5) - math.Tanh(1) - math.Tanh(2)
+}
+
+func TestHeadsThatDoNotFit(t *testing.T) {
+	_, err := build(t, autodiff.Declare(), "multihead", map[string]any{"num_heads": int64(3)}, 4, 6)
+	var fault registry.Fault
+	if !errors.As(err, &fault) || fault.Key != "num_heads" {
+		t.Errorf("error is %v, want a fault of num_heads", err)
+	}
+}
