@@ -1,0 +1,112 @@
+package transformer
+
+import (
+	"math"
+	"strconv"
+
+	"exp/components"
+	"exp/components/autodiff"
+	"exp/components/nn"
+)
+
+// EncoderOptions configures the transformer encoder.
+type EncoderOptions struct{ Options }
+
+// Doc describes the component.
+func (EncoderOptions) Doc() string {
+	return "Transformer encoder (Vaswani et al. 2017): embedding times √D plus positions, then layers of multi-head self-attention and a feed-forward network. " +
+		"Normalises before each part by default (Xiong et al. 2020), with a last layer normalisation; the paper does so after, without one."
+}
+
+type encoder struct {
+	input  input
+	layers []EncoderLayer
+	norm   *nn.LayerNorm // after the last layer, with norm = "pre"
+	o      Options
+}
+
+// NewEncoder builds the encoder.
+func NewEncoder(o EncoderOptions, d components.EncoderDeps) (components.Encoder, error) {
+	in, err := newInput(o.Options, d.Params, d.Source)
+	if err != nil {
+		return nil, err
+	}
+	e := &encoder{input: in, norm: newLastNorm(d.Params, o.Options), o: o.Options}
+	for i := range o.NumLayers {
+		e.layers = append(e.layers, NewEncoderLayer(d.Params.Scope("layer"+strconv.Itoa(i)), o.Options))
+	}
+	return e, nil
+}
+
+func newInput(o Options, p *autodiff.Params, embed func(size int) (components.Embedder, error)) (input, error) {
+	embedder, err := embed(o.ModelSize)
+	in := input{embedder: embedder, scale: math.Sqrt(float64(o.ModelSize)), dropout: o.Dropout}
+	switch o.Positions {
+	case Sinusoidal:
+		in.positions = nn.NewSinusoids(o.ModelSize)
+	case Learned:
+		in.positions = nn.NewLearnedPositions(p, o.MaxLength, o.ModelSize)
+	}
+	return in, err
+}
+
+func newLastNorm(p *autodiff.Params, o Options) *nn.LayerNorm {
+	if o.Norm != Pre {
+		return nil
+	}
+	n := nn.NewLayerNorm(p, "norm", o.ModelSize)
+	return &n
+}
+
+// MemorySize is D.
+func (e *encoder) MemorySize() int { return e.o.ModelSize }
+
+// Final says that there is no final state.
+func (e *encoder) Final() components.FinalShape { return components.FinalShape{} }
+
+// MaxLength is the number of learned positions.
+func (e *encoder) MaxLength() (int, string) { return maxLength(e.o) }
+
+func maxLength(o Options) (int, string) {
+	if o.Positions == Learned {
+		return o.MaxLength, "max_length"
+	}
+	return 0, ""
+}
+
+// Encode reads a batch.
+func (e *encoder) Encode(t *autodiff.Tape, source components.Sequences) components.Memory {
+	x := e.input.forward(t, source, 0)
+	for _, l := range e.layers {
+		x = l.Forward(t, x, source.Lengths)
+	}
+	if e.norm != nil {
+		x = e.norm.Forward(t, x)
+	}
+	return components.Memory{States: autodiff.MaskRows(t, x, source.Lengths), Lengths: source.Lengths}
+}
+
+// EncoderLayer is self-attention, then a feed-forward network.
+type EncoderLayer struct {
+	self          nn.SelfAttention
+	ffn           feedForward
+	aroundSelf    residual
+	aroundForward residual
+}
+
+// NewEncoderLayer adds a layer's parameters.
+func NewEncoderLayer(p *autodiff.Params, o Options) EncoderLayer {
+	return EncoderLayer{
+		self:          nn.NewSelfAttention(p, "self_attention", o.ModelSize, o.NumHeads),
+		ffn:           newFeedForward(p, o),
+		aroundSelf:    newResidual(p, "norm1", o),
+		aroundForward: newResidual(p, "norm2", o),
+	}
+}
+
+// Forward maps x [B, S, D] to [B, S, D].
+func (l EncoderLayer) Forward(t *autodiff.Tape, x *autodiff.Var, lengths []int32) *autodiff.Var {
+	y, _ := l.self.Forward(t, l.aroundSelf.input(t, x), lengths, false)
+	x = l.aroundSelf.output(t, x, y)
+	return l.aroundForward.output(t, x, l.ffn.forward(t, l.aroundForward.input(t, x)))
+}

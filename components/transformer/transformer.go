@@ -1,0 +1,181 @@
+// Package transformer has the Transformer of Vaswani et al. 2017: an encoder of
+// self-attention blocks, and a decoder of blocks that attend to the targets so
+// far and, through the configured attention, to the memory.
+package transformer
+
+import (
+	"errors"
+	"fmt"
+
+	"exp/components"
+	"exp/components/autodiff"
+	"exp/components/nn"
+	"exp/registry"
+)
+
+// Register enters this package's encoder and decoder.
+func Register(c *components.Catalog) {
+	registry.Add(&c.Encoders, "transformer", EncoderOptions{defaults()}, NewEncoder)
+	registry.Add(&c.Decoders, "transformer", DecoderOptions{defaults()}, NewDecoder)
+}
+
+// Options is what the encoder and the decoder have in common.
+type Options struct {
+	ModelSize  int        `toml:"model_size" doc:"size D of the embedding and of every layer's input and output"`
+	NumLayers  int        `toml:"num_layers" doc:"layers, one on the other"`
+	NumHeads   int        `toml:"num_heads" doc:"heads N of the self-attention, which share D evenly"`
+	FFNSize    int        `toml:"ffn_size" doc:"size of the feed-forward network's hidden layer"`
+	Norm       Norm       `toml:"norm" doc:"layer normalisation before each part (with one more at the end) or after its residual sum"`
+	Activation Activation `toml:"activation" doc:"nonlinearity of the feed-forward network"`
+	Positions  Positions  `toml:"positions" doc:"how positions are told apart"`
+	MaxLength  int        `toml:"max_length" doc:"longest sequence, in steps, that learned positions can read"`
+	Dropout    float64    `toml:"dropout" doc:"drop probability of the embedding and of each part before its residual sum, in [0, 1)"`
+}
+
+func defaults() Options {
+	return Options{ModelSize: 128, NumLayers: 2, NumHeads: 4, FFNSize: 512, Norm: Pre, Activation: ReLU, Positions: Sinusoidal, MaxLength: 512}
+}
+
+// Validate reports every value out of range.
+func (o Options) Validate() error {
+	return errors.Join(
+		registry.AtLeast("model_size", o.ModelSize, 1),
+		registry.AtLeast("num_layers", o.NumLayers, 1),
+		checkHeads(o),
+		registry.AtLeast("ffn_size", o.FFNSize, 1),
+		registry.AtLeast("max_length", o.MaxLength, 1),
+		registry.InRange("dropout", o.Dropout, 0, 1),
+	)
+}
+
+func checkHeads(o Options) error {
+	if o.ModelSize < 1 {
+		return nil // said already
+	}
+	if err := nn.CheckHeads(o.NumHeads, o.ModelSize); err != nil {
+		return registry.Fault{Key: "num_heads", Problem: err.Error()}
+	}
+	return nil
+}
+
+// Norm is where a layer normalises.
+type Norm string
+
+const (
+	Pre  Norm = "pre"  // Xiong et al. 2020
+	Post Norm = "post" // as published
+)
+
+// Values lists what is allowed.
+func (Norm) Values() []string { return []string{string(Pre), string(Post)} }
+
+// UnmarshalText accepts one of Values.
+func (n *Norm) UnmarshalText(text []byte) error { return oneOf(n, text) }
+
+// Activation is the nonlinearity of the feed-forward network.
+type Activation string
+
+const (
+	ReLU Activation = "relu"
+	GELU Activation = "gelu" // Hendrycks & Gimpel 2016, the exact erf form
+)
+
+// Values lists what is allowed.
+func (Activation) Values() []string { return []string{string(ReLU), string(GELU)} }
+
+// UnmarshalText accepts one of Values.
+func (a *Activation) UnmarshalText(text []byte) error { return oneOf(a, text) }
+
+// Positions is how positions are told apart.
+type Positions string
+
+const (
+	Sinusoidal  Positions = "sinusoidal" // sines and cosines (Vaswani et al. 2017)
+	Learned     Positions = "learned"    // a vector a position (Gehring et al. 2017)
+	NoPositions Positions = "none"
+)
+
+// Values lists what is allowed.
+func (Positions) Values() []string {
+	return []string{string(Sinusoidal), string(Learned), string(NoPositions)}
+}
+
+// UnmarshalText accepts one of Values.
+func (p *Positions) UnmarshalText(text []byte) error { return oneOf(p, text) }
+
+func oneOf[E interface {
+	~string
+	Values() []string
+}](dst *E, text []byte) error {
+	for _, v := range (*dst).Values() {
+		if v == string(text) {
+			*dst = E(text)
+			return nil
+		}
+	}
+	return fmt.Errorf("must be one of %q, is %q", (*dst).Values(), text)
+}
+
+// feedForward is y = W₂ f(W₁ x + b₁) + b₂, position by position.
+type feedForward struct {
+	in, out    nn.Linear // [F, D], [D, F]
+	activation autodiff.Activation
+}
+
+func newFeedForward(p *autodiff.Params, o Options) feedForward {
+	f := feedForward{in: nn.NewLinear(p, "linear1", o.ModelSize, o.FFNSize), out: nn.NewLinear(p, "linear2", o.FFNSize, o.ModelSize)}
+	f.activation = autodiff.ReLUActivation
+	if o.Activation == GELU {
+		f.activation = autodiff.GELUActivation
+	}
+	return f
+}
+
+func (f feedForward) forward(t *autodiff.Tape, x *autodiff.Var) *autodiff.Var {
+	return f.out.Forward(t, autodiff.Activate(t, f.in.Forward(t, x), f.activation))
+}
+
+// residual is what surrounds each part of a layer: x + part(norm x) before, or
+// norm(x + part(x)) after.
+type residual struct {
+	norm    nn.LayerNorm
+	pre     bool
+	dropout float64
+}
+
+func newResidual(p *autodiff.Params, name string, o Options) residual {
+	return residual{nn.NewLayerNorm(p, name, o.ModelSize), o.Norm == Pre, o.Dropout}
+}
+
+// input is what the part reads.
+func (r residual) input(t *autodiff.Tape, x *autodiff.Var) *autodiff.Var {
+	if r.pre {
+		return r.norm.Forward(t, x)
+	}
+	return x
+}
+
+// output joins x and what the part made of it.
+func (r residual) output(t *autodiff.Tape, x, y *autodiff.Var) *autodiff.Var {
+	sum := autodiff.Add(t, x, autodiff.Dropout(t, y, r.dropout))
+	if r.pre {
+		return sum
+	}
+	return r.norm.Forward(t, sum)
+}
+
+// input is the embedding, times √D, with positions.
+type input struct {
+	embedder  components.Embedder
+	scale     float64
+	positions *nn.Positions // nil without
+	dropout   float64
+}
+
+func (in input) forward(t *autodiff.Tape, s components.Sequences, from int) *autodiff.Var {
+	x := autodiff.Scale(t, in.embedder.Embed(t, s), in.scale)
+	if in.positions != nil {
+		x = in.positions.Add(t, x, from)
+	}
+	return autodiff.Dropout(t, x, in.dropout)
+}
