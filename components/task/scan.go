@@ -1,0 +1,223 @@
+package task
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"strings"
+
+	"exp/components"
+	"exp/registry"
+)
+
+// Split is how SCAN is divided into train and test.
+type Split string
+
+const (
+	Simple Split = "simple" // our own random draw, 80 to 20
+	Files  Split = "files"  // as train_file and test_file say
+)
+
+// Values lists what is allowed.
+func (Split) Values() []string { return []string{string(Simple), string(Files)} }
+
+// UnmarshalText accepts one of Values.
+func (s *Split) UnmarshalText(text []byte) error {
+	switch v := Split(text); v {
+	case Simple, Files:
+		*s = v
+		return nil
+	}
+	return fmt.Errorf("must be one of %q, is %q", s.Values(), text)
+}
+
+// ScanOptions configures the scan task.
+type ScanOptions struct {
+	Split         Split   `toml:"split" doc:"simple: 80 % of all commands drawn for training, the rest for the test; files: as train_file and test_file say"`
+	Seed          int     `toml:"seed" doc:"of the draws of this task; the trial's seed does not change the data"`
+	ValidFraction float64 `toml:"valid_fraction" doc:"share of the training commands, drawn by seed, that is held out for validation, in (0, 1)"`
+	TrainFile     string  `toml:"train_file" content:"file" doc:"a published training split, lines \"IN: ... OUT: ...\", plain or gzip"`
+	TestFile      string  `toml:"test_file" content:"file" doc:"the test split that goes with it"`
+}
+
+// Doc describes the component.
+func (ScanOptions) Doc() string {
+	return "SCAN (Lake & Baroni 2018): 20,910 commands in a small artificial English and the actions that they ask for, generated from the paper's grammar. " +
+		"The split simple is drawn here from seed and is not the published draw, which files reads. " +
+		"Validation commands are drawn from those that occur once in train."
+}
+
+// Validate reports every value out of range.
+func (o ScanOptions) Validate() error {
+	var err error
+	for _, file := range o.files() {
+		switch {
+		case o.Split == Files && file.path == "":
+			err = errors.Join(err, registry.Fault{Key: file.key, Problem: `must be given with split = "files"`})
+		case o.Split != Files && file.path != "":
+			err = errors.Join(err, registry.Fault{Key: file.key, Problem: fmt.Sprintf(`is read with split = "files" only, not with %q`, o.Split)})
+		}
+	}
+	if !(o.ValidFraction > 0 && o.ValidFraction < 1) {
+		err = errors.Join(err, registry.Fault{Key: "valid_fraction", Problem: fmt.Sprintf("must be in (0, 1), is %v", o.ValidFraction)})
+	}
+	return err
+}
+
+func (o ScanOptions) files() [2]struct{ key, path string } {
+	return [2]struct{ key, path string }{{"train_file", o.TrainFile}, {"test_file", o.TestFile}}
+}
+
+// Register enters this package's tasks.
+func Register(c *components.Catalog) {
+	registry.Add(&c.Tasks, "scan", ScanOptions{Split: Simple, Seed: 1, ValidFraction: 0.05}, NewScan)
+}
+
+// Scan is the scan task.
+type Scan struct{ o ScanOptions }
+
+// NewScan builds the task.
+func NewScan(o ScanOptions, _ components.TaskDeps) (components.Task, error) { return &Scan{o}, nil }
+
+// Identity is a hash of both files' lines, or empty.
+func (s *Scan) Identity() (string, error) {
+	if s.o.Split != Files {
+		return "", nil
+	}
+	h := sha256.New()
+	for _, file := range s.o.files() {
+		text, err := readText(file.path)
+		if err != nil {
+			return "", registry.Fault{Key: file.key, Problem: err.Error()}
+		}
+		fmt.Fprintf(h, "%s %d\n", file.key, len(text))
+		h.Write(text)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// Load generates or reads the commands and divides them.
+func (s *Scan) Load() (*components.Data, error) {
+	rng := rand.New(rand.NewPCG(uint64(s.o.Seed), 0x5ca4))
+	var train, test []Command
+	if s.o.Split == Files {
+		var err error
+		if train, err = readCommands(s.o.TrainFile); err != nil {
+			return nil, err
+		}
+		if test, err = readCommands(s.o.TestFile); err != nil {
+			return nil, err
+		}
+	} else {
+		all := Commands()
+		rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		cut := len(all) * 8 / 10
+		train, test = all[:cut], all[cut:]
+	}
+	train, valid := holdOut(train, s.o.ValidFraction, rng)
+
+	var source, target []string
+	for _, c := range train {
+		source, target = append(source, c.Words...), append(target, c.Actions...)
+	}
+	d := &components.Data{Source: components.NewVocabulary(source), Target: components.NewVocabulary(target)}
+	d.Train, d.Valid, d.Test = numbered(train, d), numbered(valid, d), numbered(test, d)
+	return d, nil
+}
+
+// holdOut draws a fraction of the commands for validation, at least one, from
+// those that occur once: what a split repeats on purpose stays in train.
+func holdOut(commands []Command, fraction float64, rng *rand.Rand) (train, valid []Command) {
+	key := func(c Command) string { return strings.Join(c.Words, " ") }
+	times := map[string]int{}
+	for _, c := range commands {
+		times[key(c)]++
+	}
+	var once []int
+	for i, c := range commands {
+		if times[key(c)] == 1 {
+			once = append(once, i)
+		}
+	}
+	rng.Shuffle(len(once), func(i, j int) { once[i], once[j] = once[j], once[i] })
+	held := map[int]bool{}
+	for _, i := range once[:min(len(once), max(1, int(fraction*float64(len(commands)))))] {
+		held[i] = true
+	}
+	for i, c := range commands {
+		if held[i] {
+			valid = append(valid, c)
+		} else {
+			train = append(train, c)
+		}
+	}
+	return train, valid
+}
+
+func numbered(commands []Command, d *components.Data) components.Pairs {
+	ids := func(v *components.Vocabulary, tokens []string) []int32 {
+		out := make([]int32, len(tokens))
+		for i, token := range tokens {
+			out[i] = v.ID(token)
+		}
+		return out
+	}
+	pairs := make(components.Pairs, len(commands))
+	for i, c := range commands {
+		pairs[i] = components.Pair{Source: ids(d.Source, c.Words), Target: ids(d.Target, c.Actions)}
+	}
+	return pairs
+}
+
+// readText returns a file's content, unzipped where it is gzip.
+func readText(path string) ([]byte, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.HasPrefix(content, []byte{0x1f, 0x8b}) {
+		return content, nil
+	}
+	z, err := gzip.NewReader(bytes.NewReader(content))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	text, err := io.ReadAll(z)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w; the file is cut short or damaged", path, err)
+	}
+	return text, nil
+}
+
+// readCommands reads lines "IN: words OUT: actions".
+func readCommands(path string) ([]Command, error) {
+	text, err := readText(path)
+	if err != nil {
+		return nil, err
+	}
+	var commands []Command
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for n := 1; lines.Scan(); n++ {
+		rest, in := strings.CutPrefix(lines.Text(), "IN: ")
+		command, actions, out := strings.Cut(rest, " OUT: ")
+		c := Command{Words: words(command), Actions: words(actions)}
+		if !in || !out || len(c.Words) == 0 || len(c.Actions) == 0 {
+			return nil, fmt.Errorf("%s:%d: not a line \"IN: words OUT: actions\": %.60q", path, n, lines.Text())
+		}
+		commands = append(commands, c)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if len(commands) < 2 {
+		return nil, fmt.Errorf("%s: %d commands; a split needs at least 2", path, len(commands))
+	}
+	return commands, nil
+}
