@@ -1,0 +1,24 @@
+// Package standard is the one place that names every component of the project.
+package standard
+
+import (
+	"exp/components"
+	"exp/components/attention"
+	"exp/components/metric"
+	"exp/components/optimizer"
+	"exp/components/recurrent"
+	"exp/components/task"
+	"exp/components/transformer"
+)
+
+// Catalog returns a new catalog with all of them.
+func Catalog() *components.Catalog {
+	c := components.NewCatalog()
+	task.Register(c)
+	recurrent.Register(c)
+	transformer.Register(c)
+	attention.Register(c)
+	optimizer.Register(c)
+	metric.Register(c)
+	return c
+}
