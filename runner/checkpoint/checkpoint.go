@@ -1,0 +1,164 @@
+// Package checkpoint keeps named float32 tensors in a safetensors file, so that
+// other programs can read them, with a checksum, so that a damaged file is
+// recognised.
+//
+// A file is written under a temporary name, synced and renamed: at any moment
+// the file under its own name is whole.
+package checkpoint
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/nlpodyssey/safetensors"
+)
+
+// ErrDamaged is a file that is not what was written.
+var ErrDamaged = errors.New("the checkpoint is damaged")
+
+// File is the content of a checkpoint.
+type File struct {
+	Tensors map[string]Tensor
+	Info    map[string]string // anything else worth keeping, as text
+}
+
+// Tensor is values, row-major, with their shape.
+type Tensor struct {
+	Shape  []int
+	Values []float32
+}
+
+const checksumKey = "xxhash64"
+
+// Write puts f at path, in the place of what is there.
+func Write(path string, f File) error {
+	views := make(map[string]safetensors.TensorView, len(f.Tensors))
+	for name, t := range f.Tensors {
+		data := make([]byte, 4*len(t.Values))
+		for i, v := range t.Values {
+			binary.LittleEndian.PutUint32(data[4*i:], math.Float32bits(v))
+		}
+		shape := make([]uint64, len(t.Shape))
+		for i, n := range t.Shape {
+			shape[i] = uint64(n)
+		}
+		view, err := safetensors.NewTensorView(safetensors.F32, shape, data)
+		if err != nil {
+			return fmt.Errorf("%s: tensor %s: %w", path, name, err)
+		}
+		views[name] = view
+	}
+	info := maps.Clone(f.Info)
+	if info == nil {
+		info = map[string]string{}
+	}
+	info[checksumKey] = checksum(views, f.Info)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return replace(path, func(file *os.File) error { return safetensors.SerializeToWriter(views, info, file) })
+}
+
+// checksum is over everything, in the order of the names.
+func checksum(views map[string]safetensors.TensorView, info map[string]string) string {
+	h := xxhash.New()
+	for _, key := range slices.Sorted(maps.Keys(info)) {
+		if key != checksumKey {
+			fmt.Fprintf(h, "%q=%q\n", key, info[key])
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(views)) {
+		fmt.Fprintf(h, "%q %v\n", name, views[name].Shape())
+		h.Write(views[name].Data())
+	}
+	return strconv.FormatUint(h.Sum64(), 16)
+}
+
+// replace writes a file beside path, and renames it once it is on the disk.
+func replace(path string, write func(*os.File) error) (err error) {
+	file, err := os.Create(path + ".tmp") // one process trains a trial, and the next one overwrites what a kill leaves
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			file.Close()
+			os.Remove(file.Name())
+		}
+	}()
+	if err := write(file); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := file.Sync(); err != nil {
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(file.Name(), path); err != nil {
+		return err
+	}
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	return folder.Sync()
+}
+
+// Read returns what is at path. The error is fs.ErrNotExist where there is
+// nothing, and [ErrDamaged] where it is not what was written.
+func Read(path string) (File, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return File{}, err
+	}
+	damaged := func(why any) (File, error) {
+		return File{}, fmt.Errorf("%s: %w (%v); remove it to train the trial again from its start", path, ErrDamaged, why)
+	}
+	parsed, err := safetensors.Deserialize(content)
+	if err != nil {
+		return damaged(err)
+	}
+	_, metadata, err := safetensors.ReadMetadata(content)
+	if err != nil {
+		return damaged(err)
+	}
+	views := map[string]safetensors.TensorView{}
+	f := File{Tensors: map[string]Tensor{}, Info: maps.Clone(metadata.Metadata())}
+	for _, named := range parsed.Tensors() {
+		view := named.TensorView
+		if view.DType() != safetensors.F32 {
+			return damaged(fmt.Sprintf("tensor %s is %v, not F32", named.Name, view.DType()))
+		}
+		views[named.Name] = view
+		t := Tensor{Values: make([]float32, len(view.Data())/4)}
+		for _, n := range view.Shape() {
+			t.Shape = append(t.Shape, int(n))
+		}
+		for i := range t.Values {
+			t.Values[i] = math.Float32frombits(binary.LittleEndian.Uint32(view.Data()[4*i:]))
+		}
+		f.Tensors[named.Name] = t
+	}
+	if f.Info[checksumKey] != checksum(views, f.Info) {
+		return damaged("its checksum is another one")
+	}
+	delete(f.Info, checksumKey)
+	return f, nil
+}
+
+// Exists says whether there is a file at path.
+func Exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}

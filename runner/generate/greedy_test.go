@@ -1,0 +1,126 @@
+package generate
+
+import (
+	"slices"
+	"testing"
+
+	"exp/components"
+	"exp/components/autodiff"
+	"exp/components/componenttest"
+	"exp/components/standard"
+)
+
+const vocabulary = 12
+
+// model returns a model whose parameters are large enough for it to say various
+// things.
+func model(t *testing.T, encoder, decoder, attention string, seed uint64) *components.Model {
+	t.Helper()
+	catalog := standard.Catalog()
+	options := func(name string) map[string]any {
+		if name == "transformer" {
+			return map[string]any{"model_size": 8, "num_heads": 2, "ffn_size": 8}
+		}
+		return map[string]any{"embedding_size": 5, "hidden_size": 8}
+	}
+	params := autodiff.NewParams(autodiff.Float32, seed)
+	m, err := components.NewModel(components.Parts{
+		Encoder:   componenttest.Build(t, &catalog.Encoders, encoder, options(encoder)),
+		Decoder:   componenttest.Build(t, &catalog.Decoders, decoder, options(decoder)),
+		Attention: componenttest.Build(t, &catalog.Attentions, attention, nil),
+	}, params, vocabulary, vocabulary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range params.All() {
+		values := p.Float32s()
+		for i := range values {
+			values[i] *= 3
+		}
+		if err := params.Set(p, values); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m
+}
+
+var sources = [][]int32{{4, 5, 6, 7}, {8}, {9, 10, 11, 4, 4, 7}, {5, 5}, {}, {11, 6, 9}}
+
+func batch(sources [][]int32) components.Sequences {
+	var pairs []components.Pair
+	for _, s := range sources {
+		pairs = append(pairs, components.Pair{Source: s})
+	}
+	var b components.Batch
+	b.Fill(pairs)
+	return b.Source
+}
+
+// slow decodes one source by reading the whole target again for every token.
+func slow(m *components.Model, source []int32, maxLength int) []int32 {
+	tape := autodiff.NewTape(autodiff.Float32)
+	var said []int32
+	for len(said) < maxLength {
+		var b components.Batch
+		b.Fill([]components.Pair{{Source: source, Target: said}})
+		tape.Reset(false, false)
+		best := make([]int32, b.TargetIn.Steps)
+		autodiff.Argmax(m.Logits(tape, &b), best)
+		next := best[len(said)]
+		if next == components.Eos {
+			break
+		}
+		said = append(said, next)
+	}
+	return said
+}
+
+// Greedy is the argmax of decoding all over again, for any row of any batch.
+func TestGreedy(t *testing.T) {
+	const maxLength = 20 // more than the first capacity of a decoder's cache
+	ended, cut := 0, 0
+	for _, test := range [][3]string{
+		{"lstm", "lstm", "additive"}, {"gru", "gru", "none"}, {"rnn", "rnn", "dot"},
+		{"transformer", "transformer", "multihead"}, {"transformer", "transformer", "none"},
+		{"transformer", "gru", "general"}, {"lstm", "transformer", "scaled_dot"},
+	} {
+		t.Run(test[0]+"/"+test[1]+"/"+test[2], func(t *testing.T) {
+			for seed := range uint64(4) {
+				m := model(t, test[0], test[1], test[2], seed)
+				tape := autodiff.NewTape(autodiff.Float32)
+				tape.Poison()
+				got := Greedy(m, tape, batch(sources), maxLength)
+				for row, source := range sources {
+					want := slow(m, source, maxLength)
+					if !slices.Equal(got[row], want) {
+						t.Errorf("seed %d, row %d: %v, want %v", seed, row, got[row], want)
+					}
+					if len(want) == maxLength {
+						cut++
+					} else {
+						ended++
+					}
+					if alone := Greedy(m, tape, batch(sources[row:row+1]), maxLength); !slices.Equal(alone[0], want) {
+						t.Errorf("seed %d, row %d alone: %v, want %v", seed, row, alone[0], want)
+					}
+				}
+			}
+		})
+	}
+	if ended == 0 || cut == 0 {
+		t.Errorf("%d hypotheses ended and %d were cut; both were to be tried", ended, cut)
+	}
+}
+
+func TestGreedyOfNothing(t *testing.T) {
+	m := model(t, "gru", "gru", "dot", 1)
+	tape := autodiff.NewTape(autodiff.Float32)
+	for row, h := range Greedy(m, tape, batch(sources), 0) {
+		if len(h) != 0 {
+			t.Errorf("row %d: %v, want nothing of at most 0 tokens", row, h)
+		}
+	}
+	if h := Greedy(m, tape, batch(nil), 5); len(h) != 0 {
+		t.Errorf("%d hypotheses of no source", len(h))
+	}
+}

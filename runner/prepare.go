@@ -1,0 +1,116 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"exp/components"
+	"exp/experiments"
+	"exp/registry"
+	"exp/runner/train"
+)
+
+// Grid is an experiment that is ready to be trained.
+type Grid struct {
+	*experiments.Experiment
+	cells map[string]*cell // by id
+}
+
+// cell is what the trials of a cell share.
+type cell struct {
+	config     train.Config
+	dataHash   string
+	parameters int
+}
+
+// Prepare loads the data of an experiment's tasks, each once, and checks that
+// every model can be built for it. An error says what cannot be read or does not
+// fit, in which cell.
+func Prepare(e *experiments.Experiment) (*Grid, error) {
+	g := &Grid{Experiment: e, cells: map[string]*cell{}}
+	loaded := map[string]*source{}
+	var faults []error
+	for i := range e.Cells {
+		c := &e.Cells[i]
+		if loaded[c.Data] == nil {
+			s, err := load(c.Task)
+			if err != nil {
+				return nil, fmt.Errorf("%s: task: %w", e.Path, err)
+			}
+			loaded[c.Data] = s
+		}
+		prepared, err := prepare(c, loaded[c.Data])
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s: %s%w", e.Path, where(c), err))
+			continue
+		}
+		g.cells[c.ID] = prepared
+	}
+	return g, errors.Join(faults...)
+}
+
+// where says which cell an error is about.
+func where(c *experiments.Cell) string {
+	if name := c.Label(); name != "" {
+		return name + ": "
+	}
+	return ""
+}
+
+// source is a task's data.
+type source struct {
+	data *components.Data
+	hash string
+}
+
+func load(c registry.Choice[components.Task, components.TaskDeps]) (*source, error) {
+	task, err := c.Build(components.TaskDeps{})
+	if err != nil {
+		return nil, err
+	}
+	s := &source{}
+	if s.hash, err = task.Identity(); err != nil {
+		return nil, err
+	}
+	s.data, err = task.Load()
+	return s, err
+}
+
+func prepare(c *experiments.Cell, s *source) (*cell, error) {
+	p := &cell{
+		config: train.Config{
+			Parts:      c.Parts,
+			Optimizer:  c.Optimizer.Build,
+			Schedule:   c.Schedule.Build,
+			Training:   c.Training,
+			Evaluation: c.Evaluation,
+			Data:       s.data,
+		},
+		dataHash: s.hash,
+	}
+	for _, m := range c.Metrics {
+		built, err := m.Choice.Build(components.MetricDeps{})
+		if err != nil {
+			return nil, registry.Under("evaluate.metrics", err)
+		}
+		p.config.Metrics = append(p.config.Metrics, train.Metric{Name: m.Name, Metric: built})
+	}
+	var err error
+	p.parameters, err = train.Check(p.config)
+	return p, err
+}
+
+// Parameters is the number of parameters of a cell's model.
+func (g *Grid) Parameters(c *experiments.Cell) int { return g.cells[c.ID].parameters }
+
+// Metrics returns the metrics of a cell, as they are recorded.
+func (g *Grid) Metrics(c *experiments.Cell) []train.Metric { return g.cells[c.ID].config.Metrics }
+
+// Time says how long a trial of the cell takes on one core, from steps that it
+// trains for about the budget.
+func (g *Grid) Time(c *experiments.Cell, budget time.Duration) (train.Estimate, error) {
+	config := g.cells[c.ID].config
+	config.Seed = g.Seeds[0]
+	return train.Time(config, budget)
+}

@@ -1,0 +1,229 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"exp/experiments"
+	"exp/runner/train"
+	"exp/tracking"
+)
+
+// Options says how an experiment is run.
+type Options struct {
+	Store       *tracking.Store
+	Checkpoints string // directory
+	Workers     int    // trials at a time, at least 1
+	Observer    Observer
+	Code        Code
+
+	// CheckpointEvery is how much work a kill can cost; 0 means a minute.
+	CheckpointEvery time.Duration
+}
+
+// Observer is told how far the trials are. Its methods are called by several
+// goroutines, those about one trial by one.
+type Observer interface {
+	// Begin says that a trial is trained from here on, after step updates done
+	// before.
+	Begin(t experiments.Trial, step int)
+	// Step says that an update is done.
+	Step(t experiments.Trial, step int, loss float64)
+	// Metric says what an evaluation gave.
+	Metric(t experiments.Trial, step int, split, name string, value float64)
+	// End says how a trial ended, or that there was nothing to train.
+	End(t experiments.Trial, r Result)
+}
+
+// Result is how a trial ended.
+type Result struct {
+	Status  tracking.Status
+	Err     error // why it failed, diverged or is left alone; nil where it finished
+	Trained bool  // by this call; else it was finished before or is claimed elsewhere
+}
+
+// Run trains every trial of g that the store does not have finished, and adds
+// metrics that finished trials lack. It returns how each trial stands, in the
+// experiment's order. When ctx is done, trials under way finish their step, write
+// a checkpoint and end as interrupted, and the rest stays as it is. The error is
+// one of the store: failures of trials are results.
+func Run(ctx context.Context, g *Grid, o Options) ([]Result, error) {
+	if o.CheckpointEvery == 0 {
+		o.CheckpointEvery = time.Minute
+	}
+	if err := o.Store.Register(ctx, g.registration()); err != nil {
+		return nil, err
+	}
+	trials := g.Trials()
+	results := make([]Result, len(trials))
+	errs := make([]error, len(trials))
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range min(o.Workers, len(trials)) {
+		workers.Go(func() {
+			for i := range next {
+				results[i], errs[i] = g.trial(ctx, trials[i], o)
+				o.Observer.End(trials[i], results[i])
+			}
+		})
+	}
+	for i := range trials {
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+	return results, errors.Join(errs...)
+}
+
+// registration is the experiment as the store knows it.
+func (g *Grid) registration() tracking.Experiment {
+	r := tracking.Experiment{Name: g.Name, Path: g.Path, Source: string(g.Source)}
+	for i := range g.Cells {
+		c := &g.Cells[i]
+		registered := tracking.Cell{ID: c.ID, Variant: c.Variant, Config: c.Resolved(), Parameters: int64(g.Parameters(c))}
+		for _, a := range c.Axes {
+			registered.Axes = append(registered.Axes, tracking.Axis{Key: a.Key, Value: a.Label})
+		}
+		r.Cells = append(r.Cells, registered)
+	}
+	for _, t := range g.Trials() {
+		r.Trials = append(r.Trials, tracking.Trial{ID: t.ID, CellID: t.Cell.ID, Seed: t.Seed})
+	}
+	return r
+}
+
+// trial brings one trial to its end. The error is one of the store.
+func (g *Grid) trial(ctx context.Context, t experiments.Trial, o Options) (Result, error) {
+	c := g.cells[t.Cell.ID]
+	config := c.config
+	config.Seed = t.Seed
+	config.Checkpoint = filepath.Join(o.Checkpoints, t.ID+".safetensors")
+	config.CheckpointEvery = o.CheckpointEvery
+
+	store := context.WithoutCancel(ctx) // what has begun is recorded, come what may
+	status, err := o.Store.Status(store, t.ID)
+	if err != nil {
+		return Result{Status: status, Err: err}, err
+	}
+	if status.Final() {
+		return g.complete(store, t, config, status, o)
+	}
+	if ctx.Err() != nil {
+		return Result{Status: status}, nil
+	}
+	run, err := o.Store.Begin(store, t.ID, provenance(t.Cell, c.dataHash, o))
+	switch {
+	case errors.Is(err, tracking.ErrClaimed):
+		return Result{Status: tracking.Running, Err: err}, nil
+	case errors.Is(err, tracking.ErrFinished): // by another process, since the status was read
+		return Result{Status: tracking.Finished}, nil
+	case err != nil:
+		return Result{Status: status, Err: err}, err
+	}
+
+	started := time.Now()
+	sink := &sink{Run: run, trial: t, observer: o.Observer}
+	stack, err := guard(func() error { return train.Run(ctx, config, sink) })
+	measured := run.Measurement(sink.step, "seconds", time.Since(started).Seconds())
+	result := Result{Status: outcome(err), Err: err, Trained: true}
+	message := ""
+	if err != nil {
+		message = err.Error()
+	}
+	if err := errors.Join(measured, o.Store.End(store, run, result.Status, message, stack)); err != nil {
+		return Result{Status: tracking.Failed, Err: err, Trained: true}, err
+	}
+	return result, nil
+}
+
+// outcome is the status of a training that returned err.
+func outcome(err error) tracking.Status {
+	var diverged *train.DivergedError
+	switch {
+	case err == nil:
+		return tracking.Finished
+	case errors.Is(err, train.ErrInterrupted):
+		return tracking.Interrupted
+	case errors.As(err, &diverged):
+		return tracking.Diverged
+	}
+	return tracking.Failed
+}
+
+// guard calls f and makes a panic an error, with the stack it came from.
+func guard(f func() error) (stack string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			stack, err = string(debug.Stack()), fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return "", f()
+}
+
+// complete adds the metrics that a finished trial was not evaluated with, from
+// its checkpoint.
+func (g *Grid) complete(ctx context.Context, t experiments.Trial, config train.Config, status tracking.Status, o Options) (Result, error) {
+	if status != tracking.Finished {
+		return Result{Status: status}, nil
+	}
+	recorded, err := o.Store.LastMetrics(ctx, t.ID)
+	if err != nil {
+		return Result{Status: status, Err: err}, err
+	}
+	has := map[string]bool{}
+	for _, m := range recorded {
+		has[m.Split+"/"+m.Name] = true
+	}
+	var missing []train.Metric
+	for _, m := range config.Metrics {
+		if !has["test/"+m.Name] || !has["valid/"+m.Name] {
+			missing = append(missing, m)
+		}
+	}
+	if missing == nil {
+		return Result{Status: status}, nil
+	}
+	config.Metrics = missing
+	var values []train.Value
+	_, err = guard(func() (err error) { values, err = train.Measure(config); return err })
+	if err != nil {
+		return Result{Status: status, Err: fmt.Errorf("%s cannot be added: %w", missing[0].Name, err)}, nil
+	}
+	var metrics []tracking.Metric
+	for _, v := range values {
+		metrics = append(metrics, tracking.Metric{Step: config.Training.Steps, Split: v.Split, Name: v.Name, Value: v.Value})
+		o.Observer.Metric(t, config.Training.Steps, v.Split, v.Name, v.Value)
+	}
+	return Result{Status: status}, o.Store.PutMetrics(ctx, t.ID, metrics)
+}
+
+// sink hands a trial's results to the store and to the observer.
+type sink struct {
+	*tracking.Run
+	trial    experiments.Trial
+	observer Observer
+	step     int
+}
+
+func (s *sink) Resume(step int) error {
+	s.step = step
+	s.observer.Begin(s.trial, step)
+	return s.Run.Resume(step)
+}
+
+func (s *sink) Metric(step int, split, name string, value float64) error {
+	if split != "train" {
+		s.observer.Metric(s.trial, step, split, name, value)
+	}
+	return s.Run.Metric(step, split, name, value)
+}
+
+func (s *sink) Progress(step int, loss float64) {
+	s.step = step
+	s.observer.Step(s.trial, step, loss)
+}

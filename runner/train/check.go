@@ -1,0 +1,137 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"exp/components"
+	"exp/components/autodiff"
+)
+
+// Check says whether the model can be built and can read the data, without
+// making it, and how many parameters it has.
+func Check(c Config) (parameters int, err error) {
+	m, err := components.NewModel(c.Parts, autodiff.Declare(), c.Data.Source.Size(), c.Data.Target.Size())
+	if err != nil {
+		return 0, err
+	}
+	if c.Data.Train.Len() == 0 {
+		return 0, errors.New("task: the training split is empty")
+	}
+	source, sourceOption, target, targetOption := m.MaxLengths()
+	if source == 0 && target == 0 {
+		return m.Params.Count(), nil
+	}
+	for _, s := range c.splits() {
+		for i := range s.Len() {
+			p := s.Pair(i)
+			if source > 0 && len(p.Source) > source {
+				return 0, fmt.Errorf("%s: is %d, and pair %d of the %s split has a source of %d tokens", sourceOption, source, i+1, s.name, len(p.Source))
+			}
+			if target > 0 && len(p.Target)+1 > target {
+				return 0, fmt.Errorf("%s: is %d, and pair %d of the %s split has a target of %d tokens, its end included", targetOption, target, i+1, s.name, len(p.Target)+1)
+			}
+		}
+		if target > 0 && s.name != "train" && decodes(c.Metrics) && c.Evaluation.MaxLength > target {
+			return 0, fmt.Errorf("evaluate.max_length: is %d, and %s allows hypotheses of %d tokens", c.Evaluation.MaxLength, targetOption, target)
+		}
+	}
+	return m.Params.Count(), nil
+}
+
+type namedSplit struct {
+	name string
+	components.Split
+}
+
+func (c Config) splits() []namedSplit {
+	return []namedSplit{{"train", c.Data.Train}, {"valid", c.Data.Valid}, {"test", c.Data.Test}}
+}
+
+// Value is a metric of a split.
+type Value struct {
+	Split, Name string
+	Value       float64
+}
+
+// Measure evaluates the trained model that the checkpoint holds on the
+// validation and the test split.
+func Measure(c Config) ([]Value, error) {
+	t, err := newTrial(c, discard{})
+	if err != nil {
+		return nil, err
+	}
+	if err := t.resume(); err != nil {
+		return nil, err
+	}
+	if t.step != c.Training.Steps {
+		return nil, fmt.Errorf("%s: is of step %d of %d, not of a trained model", c.Checkpoint, t.step, c.Training.Steps)
+	}
+	var values []Value
+	for _, s := range c.splits()[1:] {
+		outcome := Evaluate(t.model, t.tape, s, t.Evaluation, decodes(t.Metrics))
+		for _, m := range t.Metrics {
+			values = append(values, Value{s.name, m.Name, m.Score(outcome)})
+		}
+	}
+	return values, nil
+}
+
+// Estimate is how long a training takes on one core of this machine, from a few
+// steps of it and a part of an evaluation.
+type Estimate struct {
+	Training   time.Duration
+	Evaluation time.Duration // all of them
+}
+
+// Time trains for about the time given, and says how long the whole would take.
+// A model that has not learned yet may decode for longer than it will.
+func Time(c Config, budget time.Duration) (Estimate, error) {
+	c.Checkpoint = ""
+	t, err := newTrial(c, discard{})
+	if err != nil {
+		return Estimate{}, err
+	}
+	if err := t.update(); err != nil { // the first one allocates
+		return Estimate{}, err
+	}
+	steps := 0
+	started := time.Now()
+	for (time.Since(started) < budget || steps < 2) && t.step < t.Training.Steps {
+		if err := t.update(); err != nil {
+			return Estimate{}, err
+		}
+		steps++
+	}
+	e := Estimate{Training: time.Since(started) / time.Duration(max(steps, 1)) * time.Duration(c.Training.Steps)}
+
+	evaluations := (c.Training.Steps + c.Evaluation.Every - 1) / c.Evaluation.Every
+	pairs := evaluations*c.Data.Valid.Len() + c.Data.Test.Len()
+	sample := sample{c.Data.Valid, min(c.Data.Valid.Len(), c.Evaluation.BatchSize)}
+	if sample.n == 0 {
+		return e, nil
+	}
+	started = time.Now()
+	Evaluate(t.model, t.tape, sample, t.Evaluation, decodes(t.Metrics))
+	e.Evaluation = time.Since(started) / time.Duration(sample.n) * time.Duration(pairs)
+	return e, nil
+}
+
+// sample is n pairs of a split, spread over it.
+type sample struct {
+	components.Split
+	n int
+}
+
+func (s sample) Len() int                   { return s.n }
+func (s sample) Pair(i int) components.Pair { return s.Split.Pair(i * s.Split.Len() / s.n) }
+
+// discard is a Sink that keeps nothing.
+type discard struct{}
+
+func (discard) Metric(int, string, string, float64) error { return nil }
+func (discard) Measurement(int, string, float64) error    { return nil }
+func (discard) Resume(int) error                          { return nil }
+func (discard) Sync() error                               { return nil }
+func (discard) Progress(int, float64)                     {}

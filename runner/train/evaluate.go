@@ -1,0 +1,67 @@
+package train
+
+import (
+	"cmp"
+	"slices"
+
+	"exp/components"
+	"exp/components/autodiff"
+	"exp/runner/generate"
+)
+
+// Evaluate measures the model on a split: the loss and the tokens that it
+// predicts with teacher forcing, and with decode also its greedy hypotheses.
+// Pairs of nearly one length go together; no number depends on which.
+func Evaluate(m *components.Model, t *autodiff.Tape, split components.Split, o components.Evaluation, decode bool) *components.Outcome {
+	indices := make([]int, split.Len())
+	for i := range indices {
+		indices[i] = i
+	}
+	slices.SortStableFunc(indices, func(a, b int) int {
+		p, q := split.Pair(a), split.Pair(b)
+		return cmp.Or(cmp.Compare(len(p.Source), len(q.Source)), cmp.Compare(len(p.Target), len(q.Target)))
+	})
+	outcome := &components.Outcome{}
+	if decode {
+		outcome.Hypotheses = make([][]int32, len(indices))
+		outcome.References = make([][]int32, len(indices))
+	}
+	losses := make([]float64, len(indices))
+	var batch components.Batch
+	var pairs []components.Pair
+	var predicted []int32
+	for len(indices) > 0 {
+		now := indices[:min(len(indices), o.BatchSize)]
+		indices = indices[len(now):]
+		pairs = pairs[:0]
+		for _, i := range now {
+			pairs = append(pairs, split.Pair(i))
+		}
+		batch.Fill(pairs)
+
+		t.Reset(false, false)
+		tokenLosses, logits, targets := m.TokenLosses(t, &batch)
+		predicted = slices.Grow(predicted[:0], len(targets))[:len(targets)]
+		autodiff.Argmax(logits, predicted)
+		at := 0
+		for row, i := range now {
+			for range batch.TargetOut.Lengths[row] {
+				losses[i] += tokenLosses[at]
+				if predicted[at] == targets[at] {
+					outcome.Correct++
+				}
+				at++
+			}
+		}
+		outcome.Tokens += len(targets)
+		if decode {
+			for row, h := range generate.Greedy(m, t, batch.Source, o.MaxLength) {
+				outcome.Hypotheses[now[row]], outcome.References[now[row]] = h, pairs[row].Target
+			}
+		}
+	}
+	for _, l := range losses { // in the split's own order
+		outcome.Loss += l
+	}
+	return outcome
+}

@@ -1,0 +1,119 @@
+package train
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"exp/components"
+)
+
+// numbered returns n pairs of many lengths, of which the first source token is
+// the pair's number.
+func numbered(n int) components.Pairs {
+	rng := rand.New(rand.NewPCG(1, 2))
+	pairs := make(components.Pairs, n)
+	for i := range pairs {
+		pairs[i].Source = make([]int32, 1+rng.IntN(20))
+		pairs[i].Source[0] = int32(i)
+		pairs[i].Target = make([]int32, rng.IntN(30))
+	}
+	return pairs
+}
+
+// numbers returns the next n batches, as the numbers of their pairs.
+func numbers(o *order, n int) [][]int32 {
+	var batches [][]int32
+	for range n {
+		var batch []int32
+		for _, p := range o.batch() {
+			batch = append(batch, p.Source[0])
+		}
+		batches = append(batches, batch)
+	}
+	return batches
+}
+
+var orders = map[string]components.Training{
+	"by size":            {BatchSize: 8},
+	"by size, one":       {BatchSize: 1},
+	"by size, all":       {BatchSize: 5000},
+	"by tokens":          {BatchTokens: 100},
+	"by tokens, few":     {BatchTokens: 5}, // fewer than most targets have
+	"by tokens, at once": {BatchTokens: 1_000_000},
+}
+
+func TestOrder(t *testing.T) {
+	const n = 1234
+	for name, training := range orders {
+		t.Run(name, func(t *testing.T) {
+			o := newOrder(numbered(n), training, 7)
+			var epochs [][][]int32
+			for range 3 {
+				epochs = append(epochs, numbers(o, len(o.batches)))
+				seen := slices.Sorted(slices.Values(slices.Concat(epochs[len(epochs)-1]...)))
+				if len(seen) != n || len(slices.Compact(seen)) != n {
+					t.Fatalf("an epoch of %d pairs; want each of %d once", len(seen), n)
+				}
+				o.batch() // deals the next epoch
+				o.next = 0
+			}
+			if fmt.Sprint(epochs[0]) == fmt.Sprint(epochs[1]) && training.BatchSize != 5000 && training.BatchTokens != 1_000_000 {
+				t.Error("two epochs have one order")
+			}
+			again := newOrder(numbered(n), training, 7)
+			if got := numbers(again, len(epochs[0])); fmt.Sprint(got) != fmt.Sprint(epochs[0]) {
+				t.Error("the same seed gives another order")
+			}
+			if other := newOrder(numbered(n), training, 8); fmt.Sprint(numbers(other, len(epochs[0]))) == fmt.Sprint(epochs[0]) && len(epochs[0]) > 1 {
+				t.Error("another seed gives the same order")
+			}
+		})
+	}
+}
+
+func TestBatchSizes(t *testing.T) {
+	pairs := numbered(1234)
+	for name, training := range orders {
+		t.Run(name, func(t *testing.T) {
+			o := newOrder(pairs, training, 7)
+			spread := 0
+			for range o.batches {
+				batch := o.batch()
+				target, shortest, longest := 0, 1000, 0
+				for _, p := range batch {
+					target = max(target, len(p.Target)+1)
+					shortest, longest = min(shortest, len(p.Source)), max(longest, len(p.Source))
+				}
+				if training.BatchSize > 0 && len(batch) > training.BatchSize {
+					t.Fatalf("a batch of %d pairs", len(batch))
+				}
+				if training.BatchTokens > 0 && len(batch) > 1 && len(batch)*target > training.BatchTokens {
+					t.Fatalf("a batch of %d pairs of up to %d tokens", len(batch), target)
+				}
+				spread = max(spread, longest-shortest)
+			}
+			if training.BatchSize == 8 && spread > 2 {
+				t.Errorf("sources of one batch differ by up to %d tokens", spread)
+			}
+		})
+	}
+}
+
+func TestSkip(t *testing.T) {
+	for name, training := range orders {
+		t.Run(name, func(t *testing.T) {
+			pairs := numbered(300)
+			epoch := len(newOrder(pairs, training, 7).batches)
+			want := numbers(newOrder(pairs, training, 7), 2*epoch+4)
+			for _, n := range []int{0, 1, epoch - 1, epoch, epoch + 1, 2 * epoch, 2*epoch + 3} {
+				o := newOrder(pairs, training, 7)
+				o.skip(n)
+				if got := numbers(o, 1); fmt.Sprint(got[0]) != fmt.Sprint(want[n]) {
+					t.Errorf("after skip(%d) comes %v, want %v", n, got[0], want[n])
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,155 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"exp/runner/checkpoint"
+)
+
+func TestInterruptAndResume(t *testing.T) {
+	want := uninterrupted(t).text()
+	for stop := range 8 {
+		sink, c := newMemory(), config(t)
+		ctx, cancel := context.WithCancel(context.Background())
+		sink.progress = func(step int) {
+			if step == stop {
+				cancel()
+			}
+		}
+		if stop == 0 {
+			cancel()
+		}
+		if err := Run(ctx, c, sink); !errors.Is(err, ErrInterrupted) {
+			t.Fatalf("stopped at step %d: error is %v, want ErrInterrupted", stop, err)
+		}
+		for r := range sink.records {
+			if r.step > stop {
+				t.Errorf("stopped at step %d: there is a record of step %d", stop, r.step)
+			}
+		}
+		if f, err := checkpoint.Read(c.Checkpoint); err != nil || f.Info[stepKey] != fmt.Sprint(stop) {
+			t.Errorf("stopped at step %d: the checkpoint is of step %s, %v", stop, f.Info[stepKey], err)
+		}
+		if err := Run(context.Background(), c, sink); err != nil {
+			t.Fatal(err)
+		}
+		if sink.resumed != stop {
+			t.Errorf("stopped at step %d, resumed after step %d", stop, sink.resumed)
+		}
+		if got := sink.text(); got != want {
+			t.Errorf("stopped at step %d, the trial recorded\n%s\nwant\n%s", stop, got, want)
+		}
+	}
+}
+
+// A trial that is killed wherever it speaks to its sink ends with the same
+// numbers, whether or not what it did not sync was lost.
+func TestKillAndResume(t *testing.T) {
+	want := uninterrupted(t).text()
+	calls, every := 0, 1
+	if testing.Short() {
+		every = 7
+	}
+	for fail := 1; ; fail += every {
+		lost := fail/2%2 == 0
+		sink, c := newMemory(), config(t)
+		c.CheckpointEvery = 0 // every step
+		if fail%2 == 0 {
+			c.CheckpointEvery = time.Hour // none before the end
+		}
+		sink.fail = fail
+		err := Run(context.Background(), c, sink)
+		if err == nil {
+			calls = max(calls, fail)
+		} else if !errors.Is(err, errKilled) {
+			t.Fatalf("killed at call %d: error is %v", fail, err)
+		}
+		sink.fail = 0
+		if lost {
+			sink.records = maps.Clone(sink.durable)
+		}
+		if err := Run(context.Background(), c, sink); err != nil {
+			t.Fatalf("killed at call %d: %v", fail, err)
+		}
+		if got := sink.text(); got != want {
+			t.Fatalf("killed at call %d (unsynced records lost: %v), the trial recorded\n%s\nwant\n%s", fail, lost, got, want)
+		}
+		if calls > 0 && fail%2 == 1 { // which speaks to its sink more often
+			break
+		}
+	}
+	if calls < 40 {
+		t.Errorf("the trial spoke to its sink %d times; want more, to be killed at", calls)
+	}
+}
+
+// A trial that is trained is not trained again.
+func TestFinishedTrialIsOnlyEvaluated(t *testing.T) {
+	sink, c := newMemory(), config(t)
+	if err := Run(context.Background(), c, sink); err != nil {
+		t.Fatal(err)
+	}
+	want := sink.text()
+	sink.progress = func(step int) { t.Errorf("step %d was trained again", step) }
+	if err := Run(context.Background(), c, sink); err != nil {
+		t.Fatal(err)
+	}
+	if got := sink.text(); got != want {
+		t.Errorf("recorded\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestResumeErrors(t *testing.T) {
+	trained := func(t *testing.T) Config {
+		c := config(t)
+		if err := Run(context.Background(), c, newMemory()); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	rewrite := func(t *testing.T, path string, change func(checkpoint.File)) {
+		f, err := checkpoint.Read(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(f)
+		if err := checkpoint.Write(path, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for want, spoil := range map[string]func(*testing.T, *Config){
+		"the checkpoint is damaged": func(t *testing.T, c *Config) {
+			if err := os.WriteFile(c.Checkpoint, []byte("not a checkpoint"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		},
+		`is of step "8", and the training has 5 steps`: func(_ *testing.T, c *Config) { c.Training.Steps = 5 },
+		`is of step "x"`: func(t *testing.T, c *Config) {
+			rewrite(t, c.Checkpoint, func(f checkpoint.File) { f.Info[stepKey] = "x" })
+		},
+		"has no tensor optimizer.mean.output.bias": func(t *testing.T, c *Config) {
+			rewrite(t, c.Checkpoint, func(f checkpoint.File) { delete(f.Tensors, "optimizer.mean.output.bias") })
+		},
+		"tensor model.output.bias has shape [1], not 9 elements": func(t *testing.T, c *Config) {
+			rewrite(t, c.Checkpoint, func(f checkpoint.File) {
+				f.Tensors["model.output.bias"] = checkpoint.Tensor{Shape: []int{1}, Values: []float32{1}}
+			})
+		},
+	} {
+		t.Run(want, func(t *testing.T) {
+			c := trained(t)
+			spoil(t, &c)
+			err := Run(context.Background(), c, newMemory())
+			if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), c.Checkpoint) {
+				t.Errorf("error is %v, want one with %q and the file", err, want)
+			}
+		})
+	}
+}
