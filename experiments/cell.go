@@ -1,0 +1,328 @@
+package experiments
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"exp/components"
+	"exp/components/autodiff"
+	"exp/registry"
+)
+
+// Cell is one point of a sweep: a resolved configuration without a seed.
+type Cell struct {
+	ID      string      // 32 hexadecimal digits, of what the configuration says and not of how it is written
+	Variant string      // its value on the axis "variant", "" without one
+	Axes    []AxisValue // in the order of the experiment's axes
+	Data    string      // identity of the task's data: cells with the same share them
+
+	Task      registry.Choice[components.Task, components.TaskDeps]
+	Encoder   registry.Choice[components.Encoder, components.EncoderDeps]
+	Decoder   registry.Choice[components.Decoder, components.DecoderDeps]
+	Attention registry.Choice[components.Attention, components.AttentionDeps]
+	Optimizer registry.Choice[components.Optimizer, components.OptimizerDeps]
+	Schedule  registry.Choice[components.Schedule, components.ScheduleDeps]
+	Parts     components.Parts // the encoder, the decoder and the attention
+	Metrics   []Metric
+
+	Training   components.Training
+	Evaluation components.Evaluation
+
+	training, evaluation []registry.Option // the same, as options
+}
+
+// AxisValue is where a cell is on an axis.
+type AxisValue struct{ Key, Label string }
+
+// Label names the cell within its experiment: its axes' values, in their order,
+// "" where there is no axis.
+func (c *Cell) Label() string {
+	labels := make([]string, len(c.Axes))
+	for i, a := range c.Axes {
+		labels[i] = a.Label
+	}
+	return strings.Join(labels, " ")
+}
+
+// Metric is a metric with the name under which its values are recorded: its
+// type, and the options that are not as they are by default, as in
+// "bleu(tokenize=char)".
+type Metric struct {
+	Name   string
+	Choice registry.Choice[components.Metric, components.MetricDeps]
+}
+
+// defaultMetrics is what is measured where the configuration does not say.
+var defaultMetrics = []string{"loss", "token_accuracy", "exact_match"}
+
+// checkSize is the size of both vocabularies when a model is checked: the real
+// ones come with the data.
+const checkSize = 16
+
+// decoder decodes configurations of one catalog.
+type decoder struct {
+	catalog *components.Catalog
+	checked map[string]error  // by the text of the model
+	content map[string]string // by the text of the task
+}
+
+func newDecoder(c *components.Catalog) *decoder {
+	return &decoder{catalog: c, checked: map[string]error{}, content: map[string]string{}}
+}
+
+// cell decodes the configuration in top, and checks that its parts can be built
+// and fit. It may add to top what top leaves to the defaults. Where partial, what
+// is missing is no error: the configuration is there for others to complete.
+func (d *decoder) cell(top *registry.Table, partial bool) (*Cell, error) {
+	c := &Cell{}
+	var errs []error
+	report := func(err error) bool {
+		errs = append(errs, err)
+		return err == nil
+	}
+	section := func(key string) *registry.Table {
+		t, err := subtable(top, key)
+		report(err)
+		return t
+	}
+	required := func(parent *registry.Table, key string) bool {
+		_, given := parent.Get(key)
+		return given || !partial
+	}
+	var err error
+
+	if required(top, "task") {
+		c.Task, err = component(&d.catalog.Tasks, top, "task", byDefault{})
+		if report(err) {
+			report(d.readTask(c, table(top, "task")))
+		}
+	}
+
+	model := section("model")
+	report(unknownKeys(model, "encoder", "decoder", "attention"))
+	fits := true
+	for _, key := range model.Keys() {
+		fits = report(deleteOversized(table(model, key))) && fits
+	}
+	if required(model, "encoder") {
+		c.Encoder, err = component(&d.catalog.Encoders, model, "encoder", byDefault{})
+		fits = report(err) && fits
+	}
+	attention := byDefault{"none", model.Origin}
+	if required(model, "decoder") {
+		c.Decoder, err = component(&d.catalog.Decoders, model, "decoder", byDefault{})
+		fits = report(err) && fits
+		if o, ok := c.Decoder.Decoded.(components.DefaultAttention); ok {
+			attention = byDefault{o.DefaultAttention(), table(model, "decoder").Origin}
+		}
+	}
+	c.Attention, err = component(&d.catalog.Attentions, model, "attention", attention)
+	c.Parts = components.Parts{Encoder: c.Encoder.Build, Decoder: c.Decoder.Build, Attention: c.Attention.Build}
+	if report(err) && fits && c.Encoder.Build != nil && c.Decoder.Build != nil {
+		report(registry.At(top, d.checkModel(c)))
+	}
+
+	train := section("train")
+	c.Training, c.training, err = registry.DecodeOptions(train, components.DefaultTraining(), "optimizer", "schedule")
+	report(err)
+	c.Optimizer, err = component(&d.catalog.Optimizers, train, "optimizer", byDefault{"adam", train.Origin})
+	if report(err) {
+		_, err = c.Optimizer.Build(components.OptimizerDeps{Params: autodiff.Declare()})
+		report(registry.At(table(train, "optimizer"), err))
+	}
+	c.Schedule, err = component(&d.catalog.Schedules, train, "schedule", byDefault{"constant", train.Origin})
+	if report(err) {
+		_, err = c.Schedule.Build(components.ScheduleDeps{Steps: c.Training.Steps})
+		report(registry.At(table(train, "schedule"), err))
+	}
+
+	evaluate := section("evaluate")
+	c.Evaluation, c.evaluation, err = registry.DecodeOptions(evaluate, components.DefaultEvaluation(), "metrics")
+	report(err)
+	c.Metrics, err = d.metrics(evaluate)
+	report(err)
+
+	if err := errors.Join(errs...); err != nil || partial {
+		return nil, err
+	}
+	c.ID = c.identity()
+	return c, nil
+}
+
+// byDefault is the component that stands where a table has no type, and where
+// that is said; without a name there is none.
+type byDefault struct {
+	name   string
+	origin registry.Origin
+}
+
+// component decodes the component whose table is at key in parent.
+func component[C, D any](k *registry.Kind[C, D], parent *registry.Table, key string, fallback byDefault) (registry.Choice[C, D], error) {
+	v, given := parent.Get(key)
+	if !given && fallback.name == "" {
+		return registry.Choice[C, D]{}, registry.At(parent, registry.Fault{Key: key,
+			Problem: fmt.Sprintf("is missing; it needs a table with a type, one of %s", registry.List(k.Names()))})
+	}
+	if !given {
+		v = registry.Value{Data: registry.NewTable(registry.Join(parent.Path, key), fallback.origin), Origin: fallback.origin}
+		parent.Set(key, v)
+	}
+	t, ok := v.Data.(*registry.Table)
+	if !ok {
+		return registry.Choice[C, D]{}, registry.At(parent, registry.Fault{Key: key,
+			Problem: fmt.Sprintf("must be a table with a type, is %s", registry.DescribeValue(v))})
+	}
+	if fallback.name != "" && !namesComponent(t) {
+		t.Set("type", registry.Value{Data: fallback.name, Origin: fallback.origin})
+	}
+	return k.Decode(t)
+}
+
+// maxSize bounds every size of a model: more is a slip, and even to count the
+// layers would take all memory.
+const maxSize = 100_000
+
+// deleteOversized deletes the options of a part of a model that are above
+// maxSize, and reports them.
+func deleteOversized(t *registry.Table) error {
+	if t == nil {
+		return nil
+	}
+	var errs []error
+	for _, key := range slices.Clone(t.Keys()) {
+		v, _ := t.Get(key)
+		if n, ok := v.Data.(int64); ok && n > maxSize {
+			errs = append(errs, registry.At(t, registry.Fault{Key: key, Problem: fmt.Sprintf("must be at most %d, is %d", maxSize, n)}))
+			t.Delete(key)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// subtable returns the table at key in t, which it adds where there is none.
+func subtable(t *registry.Table, key string) (*registry.Table, error) {
+	v, given := t.Get(key)
+	if sub, ok := v.Data.(*registry.Table); ok {
+		return sub, nil
+	}
+	sub := registry.NewTable(registry.Join(t.Path, key), t.Origin)
+	if given {
+		sub.Origin = v.Origin
+	}
+	t.Set(key, registry.Value{Data: sub, Origin: sub.Origin})
+	if !given {
+		return sub, nil
+	}
+	return sub, registry.At(t, registry.Fault{Key: key, Problem: "must be a table, is " + registry.DescribeValue(v)})
+}
+
+// unknownKeys reports every key of t that is not among known.
+func unknownKeys(t *registry.Table, known ...string) error {
+	where := "a configuration"
+	if t.Path != "" {
+		where = "[" + t.Path + "]"
+	}
+	var errs []error
+	for _, key := range t.Keys() {
+		if slices.Contains(known, key) {
+			continue
+		}
+		hint := registry.Suggest(key, known)
+		if first, _, dotted := strings.Cut(key, "."); dotted && slices.Contains(known, first) {
+			hint = "write the path without quotes"
+		}
+		errs = append(errs, registry.Fault{Key: key, Problem: fmt.Sprintf("%s has no such key; %s", where, hint)})
+	}
+	return registry.At(t, errors.Join(errs...))
+}
+
+// readTask builds the task of c and asks it what its data are.
+func (d *decoder) readTask(c *Cell, t *registry.Table) error {
+	task, err := c.Task.Build(components.TaskDeps{})
+	if err != nil {
+		return registry.At(t, err)
+	}
+	text := formatComponent("task", c.Task.Component)
+	content, known := d.content[text]
+	if !known {
+		if content, err = task.Identity(); err != nil {
+			return registry.At(t, err)
+		}
+		d.content[text] = content
+	}
+	c.Data = c.dataIdentity(content)
+	return nil
+}
+
+// checkModel says why the parts of c do not fit, if they do not.
+func (d *decoder) checkModel(c *Cell) error {
+	text := formatComponent("encoder", c.Encoder.Component) + formatComponent("decoder", c.Decoder.Component) +
+		formatComponent("attention", c.Attention.Component)
+	err, known := d.checked[text]
+	if !known {
+		_, err = components.Check(c.Parts, checkSize, checkSize)
+		d.checked[text] = err
+	}
+	return err
+}
+
+// metrics decodes the list of metrics, names and tables.
+func (d *decoder) metrics(evaluate *registry.Table) ([]Metric, error) {
+	v, given := evaluate.Get("metrics")
+	list, ok := v.Data.([]registry.Value)
+	if given && (!ok || len(list) == 0) {
+		return nil, registry.At(evaluate, registry.Fault{Key: "metrics", Problem: "must be a list of names and of tables with a type, is " + registry.DescribeValue(v)})
+	}
+	if !given {
+		for _, name := range defaultMetrics {
+			list = append(list, registry.Value{Data: name, Origin: evaluate.Origin})
+		}
+	}
+	var metrics []Metric
+	var errs []error
+	for i, v := range list {
+		path := fmt.Sprintf("evaluate.metrics[%d]", i)
+		t, ok := v.Data.(*registry.Table)
+		if name, isName := v.Data.(string); isName {
+			t = registry.NewTable(path, v.Origin)
+			t.Set("type", registry.Value{Data: name, Origin: v.Origin})
+		} else if ok {
+			t = t.Clone(path)
+		} else {
+			errs = append(errs, &registry.Error{Origin: v.Origin, Fault: registry.Fault{Key: path,
+				Problem: "must be a name or a table with a type, is " + registry.DescribeValue(v)}})
+			continue
+		}
+		choice, err := d.catalog.Metrics.Decode(t)
+		if err == nil {
+			_, err = choice.Build(components.MetricDeps{})
+			err = registry.At(t, err)
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		m := Metric{Name: metricName(choice.Component), Choice: choice}
+		if slices.ContainsFunc(metrics, func(other Metric) bool { return other.Name == m.Name }) {
+			errs = append(errs, registry.At(t, registry.Fault{Problem: fmt.Sprintf("%s is listed twice", m.Name)}))
+			continue
+		}
+		metrics = append(metrics, m)
+	}
+	return metrics, errors.Join(errs...)
+}
+
+func metricName(c registry.Component) string {
+	var stated []string
+	for _, o := range c.Options {
+		if !o.IsDefault() {
+			stated = append(stated, o.Key+"="+registry.Label(o.Value))
+		}
+	}
+	if stated == nil {
+		return c.Name
+	}
+	return c.Name + "(" + strings.Join(stated, ",") + ")"
+}

@@ -1,0 +1,140 @@
+package experiments
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"exp/components"
+	"exp/registry"
+)
+
+// format is the version of the texts below. Raising it makes every trial of
+// every experiment new.
+const format = 1
+
+// hash returns 32 hexadecimal digits of text.
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:16])
+}
+
+// identity hashes everything that can change a number which training a trial of
+// c leads to. It leaves out what is as it is by default, so that a new option
+// changes nothing, and the metrics, which can be computed later.
+func (c *Cell) identity() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "cell %d\ndata %s\n", format, c.Data)
+	identify(&b, "model.encoder", c.Encoder.Component)
+	identify(&b, "model.decoder", c.Decoder.Component)
+	identify(&b, "model.attention", c.Attention.Component)
+	identify(&b, "train", registry.Component{Version: registry.Version(components.DefaultTraining()), Options: c.training})
+	identify(&b, "train.optimizer", c.Optimizer.Component)
+	identify(&b, "train.schedule", c.Schedule.Component)
+	identify(&b, "evaluate", registry.Component{Version: registry.Version(components.DefaultEvaluation()), Options: c.evaluation})
+	return hash(b.String())
+}
+
+// dataIdentity hashes the task. content is what it says of the files that it
+// reads, which then count by that and not by their names.
+func (c *Cell) dataIdentity(content string) string {
+	task := c.Task.Component
+	if content != "" {
+		task.Options = slices.DeleteFunc(slices.Clone(task.Options), func(o registry.Option) bool { return o.IsFile })
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "data %d\n%s\n", format, content)
+	identify(&b, "task", task)
+	return hash(b.String())
+}
+
+// identify writes a component's name and version, and the options that are not
+// as they are by default, in alphabetical order.
+func identify(b *strings.Builder, path string, c registry.Component) {
+	fmt.Fprintf(b, "%s %s %d\n", path, c.Name, c.Version)
+	options := slices.SortedFunc(slices.Values(c.Options), func(x, y registry.Option) int { return strings.Compare(x.Key, y.Key) })
+	for _, o := range options {
+		if !o.IsDefault() {
+			fmt.Fprintf(b, "%s.%s = %s\n", path, o.Key, registry.Format(o.Value))
+		}
+	}
+}
+
+// trialID is the identity of a cell with a seed.
+func trialID(cell string, seed int64) string {
+	return hash(fmt.Sprintf("trial %d\n%s\n%s\n", format, cell, strconv.FormatInt(seed, 10)))
+}
+
+// Resolved is the whole configuration as TOML, every default written out. A file
+// with this text is an experiment of one cell, with the same ID.
+func (c *Cell) Resolved() string {
+	var b strings.Builder
+	b.WriteString(formatComponent("task", c.Task.Component))
+	b.WriteString("\n" + formatComponent("model.encoder", c.Encoder.Component))
+	b.WriteString("\n" + formatComponent("model.decoder", c.Decoder.Component))
+	b.WriteString("\n" + formatComponent("model.attention", c.Attention.Component))
+	b.WriteString("\n[train]\n" + formatOptions(c.training))
+	b.WriteString("\n" + formatComponent("train.optimizer", c.Optimizer.Component))
+	b.WriteString("\n" + formatComponent("train.schedule", c.Schedule.Component))
+	b.WriteString("\n[evaluate]\n" + formatOptions(c.evaluation))
+	metrics := make([]string, len(c.Metrics))
+	for i, m := range c.Metrics {
+		metrics[i] = formatMetric(m.Choice.Component)
+	}
+	fmt.Fprintf(&b, "metrics = [%s]\n", strings.Join(metrics, ", "))
+	return b.String()
+}
+
+// formatComponent writes a component as a TOML table.
+func formatComponent(path string, c registry.Component) string {
+	return fmt.Sprintf("[%s]\ntype = %s\n", path, registry.Format(c.Name)) + formatOptions(c.Options)
+}
+
+// formatMetric writes a metric as an element of a list.
+func formatMetric(c registry.Component) string {
+	if len(c.Options) == 0 {
+		return registry.Format(c.Name)
+	}
+	fields := []string{"type = " + registry.Format(c.Name)}
+	for _, o := range statable(c.Options) {
+		fields = append(fields, o.Key+" = "+registry.Format(o.Value))
+	}
+	return "{ " + strings.Join(fields, ", ") + " }"
+}
+
+// formatOptions writes options as the lines of a TOML table.
+func formatOptions(options []registry.Option) string {
+	var b strings.Builder
+	for _, o := range statable(options) {
+		fmt.Fprintf(&b, "%s = %s\n", o.Key, registry.Format(o.Value))
+	}
+	return b.String()
+}
+
+// statable returns the options that a table may state together: of those that
+// exclude each other, the one that is not zero.
+func statable(options []registry.Option) []registry.Option {
+	return slices.DeleteFunc(slices.Clone(options), func(o registry.Option) bool {
+		return o.OneOf != "" && isZero(o.Value) &&
+			slices.ContainsFunc(options, func(other registry.Option) bool { return other.OneOf == o.OneOf && !isZero(other.Value) })
+	})
+}
+
+func isZero(v any) bool {
+	switch v := v.(type) {
+	case int64:
+		return v == 0
+	case float64:
+		return v == 0
+	case bool:
+		return !v
+	case string:
+		return v == ""
+	case []string:
+		return len(v) == 0
+	}
+	return false
+}

@@ -1,0 +1,174 @@
+package experiments_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"exp/components"
+	"exp/components/standard"
+	"exp/experiments"
+	"exp/registry"
+)
+
+// id is the identity of the only cell of a file.
+func id(t *testing.T, c *components.Catalog, source string) string {
+	t.Helper()
+	e, err := experiments.Parse("config.toml", []byte(source), experiments.Options{Catalog: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(e.Cells) != 1 {
+		t.Fatalf("got %d cells", len(e.Cells))
+	}
+	return e.Cells[0].ID
+}
+
+// The options of a component as time goes on.
+type (
+	sizes       struct{ always }
+	moreSizes   struct{ extended }
+	raisedSizes struct{ always }
+	always      struct {
+		Size  int      `toml:"size" doc:"size"`
+		Words []string `toml:"words" doc:"words"`
+	}
+	extended struct {
+		Before float64 `toml:"before" doc:"new"`
+		always
+		After bool `toml:"after" doc:"new"`
+	}
+)
+
+func (always) Doc() string       { return "A schedule." }
+func (always) Validate() error   { return nil }
+func (raisedSizes) Version() int { return 2 }
+
+type flat struct{}
+
+func (flat) Factor(int) float64 { return 1 }
+
+// withSchedule is the standard catalog with one more schedule, "test".
+func withSchedule[O registry.Options](defaults O) *components.Catalog {
+	c := standard.Catalog()
+	registry.Add(&c.Schedules, "test", defaults, func(O, components.ScheduleDeps) (components.Schedule, error) { return flat{}, nil })
+	return c
+}
+
+const scheduled = lstm + `
+[train.schedule]
+type = "test"
+`
+
+// TestIdentity pins the id of a cell: where it changes, every trial that anybody
+// has trained is trained again.
+func TestIdentity(t *testing.T) {
+	const want = "a60cd82e9613859fc097f2843276cea1"
+	if got := id(t, standard.Catalog(), lstm); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	e, err := experiments.Parse("config.toml", []byte(lstm), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := e.Trials()[0].ID, "93370467092f411aa700cd11672aa13e"; got != want {
+		t.Errorf("got trial %s, want %s", got, want)
+	}
+}
+
+func TestSameIdentity(t *testing.T) {
+	plain := withSchedule(sizes{always{Size: 3}})
+	want := id(t, plain, scheduled)
+	for _, c := range []struct {
+		name    string
+		catalog *components.Catalog
+		source  string
+	}{
+		{"an option with its default", plain, scheduled + "size = 3\nwords = []"},
+		{"new options", withSchedule(moreSizes{extended{always: always{Size: 3}}}), scheduled},
+		{"a metric", plain, scheduled + "[evaluate]\nmetrics = [\"loss\"]"},
+		{"a name, seeds, a comment", plain, "name = \"other\" # the same\n" + scheduled + "[sweep]\nseeds = 9"},
+		{"another order", plain, `
+train.schedule.type = "test"
+[model]
+decoder = { type = "lstm" }
+encoder = { hidden_size = 64, type = "lstm" }
+[task]
+type = "scan"
+`},
+		{"an integer for a float", plain, scheduled + "[train.optimizer]\ntype = \"adam\"\n[train]\nclip_norm = 1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := id(t, c.catalog, c.source); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+func TestOtherIdentity(t *testing.T) {
+	plain := withSchedule(sizes{always{Size: 3}})
+	known := map[string]string{id(t, plain, scheduled): "the file"}
+	for _, c := range []struct {
+		name    string
+		catalog *components.Catalog
+		source  string
+	}{
+		{"an option", plain, scheduled + "size = 4"},
+		{"a list", plain, scheduled + "words = [\"a\", \"b\"]"},
+		{"a list of one", plain, scheduled + `words = ["a\", \"b"]`},
+		{"a raised version", withSchedule(raisedSizes{always{Size: 3}}), scheduled},
+		{"another component", plain, lstm},
+		{"a task", plain, strings.Replace(scheduled, `"scan"`, "\"scan\"\nseed = 2", 1)},
+		{"batches", plain, scheduled + "[train]\nbatch_tokens = 64"},
+		{"steps", plain, scheduled + "[train]\nsteps = 64"},
+		{"the interval of evaluation", plain, scheduled + "[evaluate]\nevery = 10"},
+		{"the batches of evaluation", plain, scheduled + "[evaluate]\nbatch_size = 10"},
+		{"the longest hypothesis", plain, scheduled + "[evaluate]\nmax_length = 10"},
+		{"attention", plain, scheduled + "[model.attention]\ntype = \"dot\""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := id(t, c.catalog, c.source)
+			if other, taken := known[got]; taken {
+				t.Errorf("got the id of %s", other)
+			}
+			known[got] = c.name
+		})
+	}
+}
+
+// TestIdentityOfFiles says that the data count, not where they are.
+func TestIdentityOfFiles(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write := func(name, content string) {
+		t.Helper()
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	of := func(train, test string) *experiments.Cell {
+		t.Helper()
+		source := strings.Replace(lstm, `"scan"`, "\"scan\"\nsplit = \"files\"\ntrain_file = \""+train+"\"\ntest_file = \""+test+"\"", 1)
+		e, err := experiments.Parse("config.toml", []byte(source), options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &e.Cells[0]
+	}
+	const jump, walk = "IN: jump OUT: I_JUMP\n", "IN: walk OUT: I_WALK\n"
+	write("a.txt", jump+walk)
+	write("b.txt", walk)
+	first := of("a.txt", "b.txt")
+
+	write("moved.txt", jump+walk)
+	if moved := of("moved.txt", "b.txt"); moved.ID != first.ID || moved.Data != first.Data {
+		t.Error("a file that was moved gives another id")
+	}
+	if swapped := of("b.txt", "a.txt"); swapped.ID == first.ID {
+		t.Error("train and test exchanged give the same id")
+	}
+	write("a.txt", jump+walk+walk)
+	if changed := of("a.txt", "b.txt"); changed.ID == first.ID || changed.Data == first.Data {
+		t.Error("other data give the same id")
+	}
+}
