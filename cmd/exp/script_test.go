@@ -1,0 +1,155 @@
+package main
+
+import (
+	"database/sql"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"exp/components/task"
+)
+
+var update = flag.Bool("update", false, "write what the commands print into the scripts")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"exp": main})
+}
+
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			return writeScan(env.WorkDir, 60)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"sqlite":          querySQLite,
+			"env-from-stdout": setFromStdout,
+		},
+	})
+}
+
+// writeScan writes small.toml, a grid of two variants and two seeds on n commands
+// of SCAN, and the files with these commands.
+func writeScan(dir string, n int) error {
+	var train, test strings.Builder
+	for i, c := range task.Commands()[:n] {
+		into := &train
+		if i%6 == 0 {
+			into = &test
+		}
+		fmt.Fprintf(into, "IN: %s OUT: %s\n", strings.Join(c.Words, " "), strings.Join(c.Actions, " "))
+	}
+	for name, text := range map[string]string{"train.txt": train.String(), "test.txt": test.String(), "small.toml": small} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const small = `name = "small"
+
+[task]
+type = "scan"
+split = "files"
+train_file = "train.txt"
+test_file = "test.txt"
+valid_fraction = 0.2
+
+[model]
+encoder = { type = "gru", hidden_size = 8, embedding_size = 8, dropout = 0.1 }
+decoder = { type = "gru", hidden_size = 8, embedding_size = 8 }
+attention = { type = "dot" }
+
+[train]
+steps = 30
+batch_size = 4
+
+[evaluate]
+every = 10
+max_length = 12
+metrics = ["loss", "exact_match"]
+
+[sweep]
+seeds = 2
+
+[sweep.variants.gru]
+
+[sweep.variants.lstm]
+model.encoder = { type = "lstm", hidden_size = 8, embedding_size = 8 }
+model.decoder = { type = "lstm", hidden_size = 8, embedding_size = 8 }
+
+[[figures]]
+type = "learning_curve"
+y = "valid/loss"
+by = ["variant"]
+
+[[figures]]
+type = "results_table"
+name = "results"
+by = ["variant"]
+`
+
+// querySQLite is the script command "sqlite FILE QUERY": it writes the rows to
+// stdout, columns separated by a bar.
+func querySQLite(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sqlite FILE QUERY")
+	}
+	rows, err := queryRows(ts.MkAbs(args[0]), args[1])
+	ts.Check(err)
+	fmt.Fprint(ts.Stdout(), rows)
+}
+
+// setFromStdout is the script command "env-from-stdout NAME": it sets a variable
+// to what the last command wrote.
+func setFromStdout(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: env-from-stdout NAME")
+	}
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+}
+
+func queryRows(path, query string) (string, error) {
+	db, err := sql.Open("sqlite3", "file:"+path+"?mode=ro")
+	if err != nil {
+		return "", err
+	}
+	defer db.Close()
+	rows, err := db.Query(query)
+	if err != nil {
+		return "", err
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for rows.Next() {
+		values := make([]sql.NullString, len(columns))
+		targets := make([]any, len(columns))
+		for i := range values {
+			targets[i] = &values[i]
+		}
+		if err := rows.Scan(targets...); err != nil {
+			return "", err
+		}
+		for i, v := range values {
+			if i > 0 {
+				b.WriteByte('|')
+			}
+			b.WriteString(v.String)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String(), rows.Err()
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"exp/tracking"
+)
+
+func newShow(p *places) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "show TRIAL | EXPERIMENT",
+		Short: "Show all that is known of a trial: configuration, runs, metrics",
+		Long: `show prints a trial's resolved configuration with every default written out, its
+runs with what it takes to repeat them, and its last metrics. A trial is named by
+the beginning of its id, as exp list prints it; an experiment's name shows the
+text of its file and how its trials stand.`,
+		Example: `  exp show 3f9c21
+  exp show 3f9c21 --json
+  exp show quickstart`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: p.completeExperiments,
+		RunE: func(c *cobra.Command, args []string) error {
+			reader, err := tracking.OpenReadOnly(p.database())
+			if err != nil {
+				return failed(err)
+			}
+			defer reader.Close()
+			ctx := c.Context()
+			e, err := reader.Experiment(ctx, args[0])
+			if err == nil {
+				if asJSON {
+					return listTrials(ctx, reader, e.Name, true, c.OutOrStdout())
+				}
+				fmt.Fprintf(c.OutOrStdout(), "# %s\n%s\n", e.Path, strings.TrimSpace(e.Source))
+				return listTrials(ctx, reader, e.Name, false, c.OutOrStdout())
+			}
+			if !errors.Is(err, tracking.ErrNotFound) {
+				return failed(err)
+			}
+			t, err := findTrial(ctx, reader, args[0])
+			if err != nil {
+				return err
+			}
+			return showTrial(ctx, reader, t, asJSON, c.OutOrStdout())
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+// found is a trial and where it belongs.
+type found struct {
+	id, cell    string
+	seed        int64
+	experiments []string
+	config      string
+}
+
+// findTrial looks for the trial whose id begins with prefix.
+func findTrial(ctx context.Context, r *tracking.Reader, prefix string) (*found, error) {
+	experiments, err := r.Experiments(ctx)
+	if err != nil {
+		return nil, failed(err)
+	}
+	trials := map[string]*found{}
+	var names []string
+	for _, row := range experiments {
+		names = append(names, row.Name)
+		e, err := r.Experiment(ctx, row.Name)
+		if err != nil {
+			return nil, failed(err)
+		}
+		for _, t := range e.Trials {
+			if !strings.HasPrefix(t.ID, prefix) {
+				continue
+			}
+			if trials[t.ID] == nil {
+				i := slices.IndexFunc(e.Cells, func(c tracking.Cell) bool { return c.ID == t.CellID })
+				trials[t.ID] = &found{id: t.ID, cell: t.CellID, seed: t.Seed, config: e.Cells[i].Config}
+			}
+			trials[t.ID].experiments = append(trials[t.ID].experiments, e.Name)
+		}
+	}
+	switch len(trials) {
+	case 0:
+		return nil, usage(fmt.Errorf("there is no experiment and no trial %q", prefix),
+			fmt.Sprintf("exp list prints the experiments (%s), exp list EXPERIMENT its trials", strings.Join(names, ", ")))
+	case 1:
+		for _, t := range trials {
+			return t, nil
+		}
+	}
+	var ids []string
+	for id := range trials {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return nil, usage(fmt.Errorf("%d trials begin with %q: %s", len(ids), prefix, strings.Join(ids[:min(len(ids), 4)], ", ")), "")
+}
+
+// trialJSON is all that is known of a trial.
+type trialJSON struct {
+	Trial       string       `json:"trial"`
+	Cell        string       `json:"cell"`
+	Seed        int64        `json:"seed"`
+	Experiments []string     `json:"experiments"`
+	Config      string       `json:"config"` // TOML
+	Metrics     []metricJSON `json:"metrics"`
+	Runs        []runJSON    `json:"runs"`
+}
+
+type metricJSON struct {
+	Split  string `json:"split"`
+	Metric string `json:"metric"`
+	Step   int    `json:"step"`
+	Value  number `json:"value"`
+}
+
+type runJSON struct {
+	Run      int64           `json:"run"`
+	Status   tracking.Status `json:"status"`
+	Message  string          `json:"message,omitempty"`
+	Stack    string          `json:"stack,omitempty"`
+	Started  time.Time       `json:"started"`
+	Finished *time.Time      `json:"finished,omitempty"`
+	Host     string          `json:"host"`
+	PID      int             `json:"pid"`
+	Command  []string        `json:"command"`
+	Code     string          `json:"code"`
+	Dirty    bool            `json:"dirty"`
+	Data     string          `json:"data,omitempty"`
+	Go       string          `json:"go"`
+	Platform string          `json:"platform"`
+	CPU      string          `json:"cpu"`
+	Kernel   string          `json:"kernel"`
+	Workers  int             `json:"workers"`
+}
+
+func showTrial(ctx context.Context, r *tracking.Reader, t *found, asJSON bool, w io.Writer) error {
+	metrics, err := r.LastMetrics(ctx, t.id)
+	if err != nil {
+		return failed(err)
+	}
+	runs, err := r.RunsOf(ctx, t.id)
+	if err != nil {
+		return failed(err)
+	}
+	shown := trialJSON{Trial: t.id, Cell: t.cell, Seed: t.seed, Experiments: t.experiments, Config: t.config, Metrics: []metricJSON{}, Runs: []runJSON{}}
+	for _, m := range metrics {
+		shown.Metrics = append(shown.Metrics, metricJSON{m.Split, m.Name, m.Step, number(m.Value)})
+	}
+	for _, run := range runs {
+		j := runJSON{run.ID, run.Status, run.Message, run.Stack, run.Started, nil, run.Host, run.PID, run.Command, run.CodeVersion, run.Dirty,
+			run.DataHash, run.GoVersion, run.Platform, run.CPU, run.Kernel, run.Workers}
+		if !run.Finished.IsZero() {
+			j.Finished = &run.Finished
+		}
+		shown.Runs = append(shown.Runs, j)
+	}
+	if asJSON {
+		return writeJSON(w, shown)
+	}
+	printTrial(w, shown)
+	return nil
+}
+
+func printTrial(w io.Writer, t trialJSON) {
+	fmt.Fprintf(w, "# trial %s: seed %d of cell %s, of %s\n\n%s\n", t.Trial, t.Seed, t.Cell, strings.Join(t.Experiments, ", "), strings.TrimSpace(t.Config))
+	if len(t.Metrics) > 0 {
+		table := newTable("metric", "step", "value")
+		for _, m := range t.Metrics {
+			table.AppendRow([]any{m.Split + "/" + m.Metric, formatCount(m.Step), formatValue(float64(m.Value))})
+		}
+		fmt.Fprintf(w, "\n%s\n", table.Render())
+	}
+	for _, r := range t.Runs {
+		fmt.Fprintf(w, "\nrun %d: %s", r.Run, r.Status)
+		if r.Message != "" {
+			fmt.Fprintf(w, ": %s", r.Message)
+		}
+		fmt.Fprintf(w, "\n  started   %s on %s, process %d", r.Started.Local().Format(time.DateTime), r.Host, r.PID)
+		if r.Finished != nil {
+			fmt.Fprintf(w, ", for %s", formatDuration(r.Finished.Sub(r.Started)))
+		}
+		code := r.Code
+		if r.Dirty {
+			code += " with changes"
+		}
+		fmt.Fprintf(w, "\n  command   %s\n  code      %s, %s %s\n  machine   %s, %s kernels, %d workers\n", strings.Join(r.Command, " "), code, r.Go, r.Platform, r.CPU, r.Kernel, r.Workers)
+		if r.Data != "" {
+			fmt.Fprintf(w, "  data      %s\n", r.Data)
+		}
+		if r.Stack != "" {
+			fmt.Fprintf(w, "%s\n", r.Stack)
+		}
+	}
+}
