@@ -40,10 +40,13 @@ func TestKill(t *testing.T) {
 		return rows
 	}
 
+	var took time.Duration // of the whole grid on two workers
 	for _, workers := range []string{"1", "2"} {
+		begin := time.Now()
 		if c, out := start("whole"+workers, workers); c.Wait() != nil {
 			t.Fatalf("%s workers: %v\n%s", workers, c.ProcessState, out)
 		}
+		took = time.Since(begin)
 	}
 	want := metrics("whole1")
 	if lines := strings.Count(want, "\n"); lines != 4*(4000*3+20*2+2) {
@@ -56,6 +59,10 @@ func TestKill(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, uint64(os.Getpid())))
 	continued := false
 	for round := 0; ; round++ {
+		// The time left grows with the rounds, so that however slow the machine
+		// there comes one with enough for what cannot be continued: the start and
+		// the figures.
+		left := time.Duration((0.1 + 0.02*float64(round)*rng.Float64()) * float64(took))
 		c, out := start("killed", "2")
 		ended := make(chan error, 1)
 		go func() { ended <- c.Wait() }()
@@ -70,18 +77,19 @@ func TestKill(t *testing.T) {
 			if !continued {
 				t.Error("no trial went on from a checkpoint")
 			}
+			t.Logf("killed %d times", round)
 			if metrics("killed") != want {
 				t.Error("metrics differ between a grid trained in one go and one killed and continued")
 			}
 			return
-		case <-time.After(time.Duration(150+rng.IntN(250)) * time.Millisecond):
+		case <-time.After(left):
 			if err := c.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
 			<-ended
 			continued = continued || strings.Contains(out.String(), "goes on from step")
 		}
-		if round == 200 {
+		if round == 1000 {
 			t.Fatalf("not done after %d kills\n%s", round, out)
 		}
 	}
