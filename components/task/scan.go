@@ -1,7 +1,6 @@
 package task
 
 import (
-	"bufio"
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
@@ -203,18 +202,17 @@ func readCommands(path string) ([]Command, error) {
 		return nil, err
 	}
 	var commands []Command
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	for n := 1; lines.Scan(); n++ {
-		rest, in := strings.CutPrefix(lines.Text(), "IN: ")
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		n++
+		line = strings.TrimRight(line, "\r\n")
+		rest, in := strings.CutPrefix(line, "IN: ")
 		command, actions, out := strings.Cut(rest, " OUT: ")
 		c := Command{Words: words(command), Actions: words(actions)}
 		if !in || !out || len(c.Words) == 0 || len(c.Actions) == 0 {
-			return nil, fmt.Errorf("%s:%d: not a line \"IN: words OUT: actions\": %.60q", path, n, lines.Text())
+			return nil, fmt.Errorf("%s:%d: not a line \"IN: words OUT: actions\": %.60q", path, n, line)
 		}
 		commands = append(commands, c)
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if len(commands) < 2 {
 		return nil, fmt.Errorf("%s: %d commands; a split needs at least 2", path, len(commands))

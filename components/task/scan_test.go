@@ -254,14 +254,14 @@ const good = "IN: jump OUT: I_JUMP\nIN: walk OUT: I_WALK\nIN: run OUT: I_RUN\n"
 func TestFileErrors(t *testing.T) {
 	fine := write(t, "fine.txt", good)
 	for name, test := range map[string]struct{ content, want string }{
-		"no IN":           {"IN: jump OUT: I_JUMP\njump OUT: I_JUMP\n", "bad.txt:2: "},
-		"no OUT":          {"IN: jump\n", "bad.txt:1: "},
-		"no actions":      {"IN: jump OUT: \n", "bad.txt:1: "},
-		"a blank line":    {"IN: jump OUT: I_JUMP\n\n", "bad.txt:2: "},
-		"empty":           {"", "bad.txt: 0 commands"},
-		"one line":        {"IN: jump OUT: I_JUMP\n", "bad.txt: 1 commands"},
-		"damaged gzip":    {zipped(t, good)[:30], "bad.txt: "},
-		"a line too long": {"IN: " + strings.Repeat("jump ", 20000) + "OUT: I_JUMP\n", "bad.txt: "},
+		"no IN":             {"IN: jump OUT: I_JUMP\njump OUT: I_JUMP\n", "bad.txt:2: "},
+		"no OUT":            {"IN: jump\n", "bad.txt:1: "},
+		"no actions":        {"IN: jump OUT: \n", "bad.txt:1: "},
+		"a blank line":      {"IN: jump OUT: I_JUMP\n\n", "bad.txt:2: "},
+		"empty":             {"", "bad.txt: 0 commands"},
+		"one line":          {"IN: jump OUT: I_JUMP\n", "bad.txt: 1 commands"},
+		"damaged gzip":      {zipped(t, good)[:30], "bad.txt: "},
+		"after a long line": {"IN: " + strings.Repeat("jump ", 20000) + "OUT: I_JUMP\njump\n", "bad.txt:2: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bad := write(t, "bad.txt", test.content)

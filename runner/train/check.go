@@ -1,7 +1,6 @@
 package train
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -16,8 +15,10 @@ func Check(c Config) (parameters int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if c.Data.Train.Len() == 0 {
-		return 0, errors.New("task: the training split is empty")
+	for _, s := range c.splits() {
+		if s.Len() == 0 {
+			return 0, fmt.Errorf("task: the %s split is empty", s.name)
+		}
 	}
 	source, sourceOption, target, targetOption := m.MaxLengths()
 	if source == 0 && target == 0 {

@@ -25,7 +25,8 @@ func TestCheck(t *testing.T) {
 		c.Evaluation.MaxLength = hypothesis
 	}
 	for want, change := range map[string]func(*Config){
-		"task: the training split is empty": func(c *Config) { c.Data.Train = components.Pairs{} },
+		"task: the train split is empty": func(c *Config) { c.Data.Train = components.Pairs{} },
+		"task: the test split is empty":  func(c *Config) { c.Data.Test = components.Pairs{} },
 		"model.encoder.max_length: is 3, and pair 3 of the train split has a source of 4 tokens":                   func(c *Config) { limit(c, 3, 5, 5) },
 		"model.decoder.max_length: is 4, and pair 3 of the train split has a target of 5 tokens, its end included": func(c *Config) { limit(c, 4, 4, 4) },
 		"evaluate.max_length: is 6, and model.decoder.max_length allows hypotheses of 5 tokens":                    func(c *Config) { limit(c, 4, 5, 6) },
