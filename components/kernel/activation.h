@@ -170,13 +170,13 @@ EXP_INLINE float exp_minus_square1(float y) { return exp_fmaf(-y, y, y); }     /
 
 // EXP_IF_AVX2 runs call and returns where the path is AVX2.
 #define EXP_IF_AVX2(call)               \
-	if (exp_path == EXP_PATH_AVX2) {    \
+	if (exp_path <= EXP_PATH_AVX2) {    \
 		call;                           \
 		return;                         \
 	}
 
 // EXP_CALL calls name_avx2 where the path is AVX2, else name_portable.
-#define EXP_CALL(name, ...) (exp_path == EXP_PATH_AVX2 ? name##_avx2(__VA_ARGS__) : name##_portable(__VA_ARGS__))
+#define EXP_CALL(name, ...) (exp_path <= EXP_PATH_AVX2 ? name##_avx2(__VA_ARGS__) : name##_portable(__VA_ARGS__))
 
 EXP_INLINE EXP_AVX2 __m256 exp_splat(float x) { return _mm256_set1_ps(x); }
 EXP_INLINE EXP_AVX2 __m256 exp_abs8(__m256 x) { return _mm256_andnot_ps(exp_splat(-0.0f), x); }

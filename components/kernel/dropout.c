@@ -134,7 +134,7 @@ static EXP_AVX2 void backward_avx2(int64_t n, float *dx, const float *dy, uint32
 void exp_dropout(int64_t n, float *dst, const float *src, uint32_t threshold, float scale, uint64_t key,
                  uint64_t offset) {
 #ifdef EXP_X86
-	if (exp_path == EXP_PATH_AVX2) {
+	if (exp_path <= EXP_PATH_AVX2) {
 		forward_avx2(n, dst, src, threshold, scale, key, offset);
 		return;
 	}
@@ -145,7 +145,7 @@ void exp_dropout(int64_t n, float *dst, const float *src, uint32_t threshold, fl
 void exp_dropout_backward(int64_t n, float *dx, const float *dy, uint32_t threshold, float scale, uint64_t key,
                           uint64_t offset) {
 #ifdef EXP_X86
-	if (exp_path == EXP_PATH_AVX2) {
+	if (exp_path <= EXP_PATH_AVX2) {
 		backward_avx2(n, dx, dy, threshold, scale, key, offset);
 		return;
 	}

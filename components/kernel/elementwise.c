@@ -52,7 +52,7 @@ EACH(ADD) EACH(MUL) EACH(MUL_ADD) EACH(SCALE) EACH(AXPY)
 
 #define RUN(op, n, dst, a, b, alpha)             \
 	do {                                         \
-		if (exp_path == EXP_PATH_AVX2) {         \
+		if (exp_path <= EXP_PATH_AVX2) {         \
 			op##_avx2(n, dst, a, b, alpha);      \
 			return;                              \
 		}                                        \

@@ -15,7 +15,7 @@ static int64_t even(int64_t n, int64_t limit) {
 
 static void transpose(int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst, int64_t ldd) {
 #ifdef EXP_X86
-	if (exp_path == EXP_PATH_AVX2) {
+	if (exp_path <= EXP_PATH_AVX2) {
 		exp_transpose_avx2(rows, cols, src, lds, dst, ldd);
 		return;
 	}
@@ -23,22 +23,24 @@ static void transpose(int64_t rows, int64_t cols, const float *src, int64_t lds,
 	exp_transpose_portable(rows, cols, src, lds, dst, ldd);
 }
 
+typedef void columns_func(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
+                          const float *bias);
+
 // multiply_block is C[M,N] (+)= A[M,K] B[K,N] for one block of k.
 static void multiply_block(const struct exp_block *t, int64_t m, int64_t n, const float *a, const float *b, float *c,
                            const float *bias) {
-	for (int64_t j = 0; j < n;) {
-		const float *bj = b + j / EXP_PANEL * t->panel_b, *bias_j = bias ? bias + j : NULL;
-		int64_t cols = min64(n - j, EXP_PANEL);
+	columns_func *columns = exp_columns_portable;
+	int64_t panels = 1;
 #ifdef EXP_X86
-		if (exp_path == EXP_PATH_AVX2) {
-			if (m <= EXP_THIN) cols = min64(n - j, 2 * EXP_PANEL);
-			exp_columns_avx2(t, m, cols, a, bj, c + j, bias_j);
-			j += cols;
-			continue;
-		}
+	if (exp_path == EXP_PATH_AVX512) {
+		columns = exp_columns_avx512, panels = m <= EXP_THIN_AVX512 ? 4 : 2;
+	} else if (exp_path == EXP_PATH_AVX2) {
+		columns = exp_columns_avx2, panels = m <= EXP_THIN_AVX2 ? 2 : 1;
+	}
 #endif
-		exp_columns_portable(t, m, cols, a, bj, c + j, bias_j);
-		j += cols;
+	for (int64_t j = 0; j < n; j += panels * EXP_PANEL) {
+		int64_t cols = min64(n - j, panels * EXP_PANEL);
+		columns(t, m, cols, a, b + j / EXP_PANEL * t->panel_b, c + j, bias ? bias + j : NULL);
 	}
 }
 

@@ -35,9 +35,12 @@ struct exp_block {
 	int padded; // B may be read up to the end of a panel
 };
 
-// exp_columns_avx2 and exp_columns_portable compute m rows of C's cols columns,
-// at most EXP_PANEL, or for AVX2 with m <= EXP_THIN two panels.
-enum { EXP_THIN = 3 };
+// exp_columns_* compute m rows of C's cols columns: at most EXP_PANEL, and of
+// AVX2 with m <= EXP_THIN_AVX2 two panels, of AVX-512 two, with m <=
+// EXP_THIN_AVX512 four.
+enum { EXP_THIN_AVX2 = 3, EXP_THIN_AVX512 = 7 };
+void exp_columns_avx512(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
+                        const float *bias);
 void exp_columns_avx2(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
                       const float *bias);
 void exp_columns_portable(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,

@@ -117,7 +117,7 @@ static tile_func *const tiles[5][13][2] = {
     [3] = {[1] = NAME(1, 3), NAME(2, 3), NAME(3, 3)},
     [4] = {[1] = NAME(1, 4), NAME(2, 4), NAME(3, 4)},
 };
-static const int64_t max_rows[5] = {0, 12, 6, EXP_THIN, EXP_THIN};
+static const int64_t max_rows[5] = {0, 12, 6, EXP_THIN_AVX2, EXP_THIN_AVX2};
 
 void exp_columns_avx2(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
                       const float *bias) {

@@ -17,20 +17,24 @@
 #if defined(__x86_64__)
 #define EXP_X86 1
 #include <immintrin.h>
-// EXP_AVX2 lets a function use AVX2 and FMA whatever the build's baseline.
+// EXP_AVX2 and EXP_AVX512 let a function use these instructions whatever the
+// build's baseline.
 #define EXP_AVX2 __attribute__((target("avx2,fma")))
+#define EXP_AVX512 __attribute__((target("avx2,fma,avx512f,avx512vl,avx512dq,avx512bw")))
 #endif
 
 #define EXP_INLINE static inline __attribute__((always_inline))
 
-enum { EXP_PATH_AVX2, EXP_PATH_PORTABLE, EXP_PATH_REFERENCE };
+enum { EXP_PATH_AVX512, EXP_PATH_AVX2, EXP_PATH_PORTABLE, EXP_PATH_REFERENCE };
 
-// exp_path is what C functions switch on, so EXP_PATH_AVX2 or EXP_PATH_PORTABLE
-// (the reference runs in Go).
+// exp_path is what C functions switch on; it is never EXP_PATH_REFERENCE, which
+// runs in Go.
 extern int exp_path;
 
 void exp_set_path(int path);
-int exp_has_avx2(void);
+
+// exp_fastest_path is the first of the paths that this processor runs.
+int exp_fastest_path(void);
 
 // exp_fmaf is x*y + z rounded once. Without fmaf in hardware it rounds the sum
 // to odd in double precision first, which makes the second rounding, to float,

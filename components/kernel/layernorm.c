@@ -143,7 +143,7 @@ void exp_layer_norm(int64_t rows, int64_t d, float *dst, const float *x, const f
                     float eps, float *mean, float *rstd) {
 	for (int64_t r = 0; r < rows; r++, dst += d, x += d) {
 #ifdef EXP_X86
-		if (exp_path == EXP_PATH_AVX2) {
+		if (exp_path <= EXP_PATH_AVX2) {
 			forward_avx2(d, dst, x, gain, bias, eps, mean + r, rstd + r);
 			continue;
 		}
@@ -156,7 +156,7 @@ void exp_layer_norm_backward(int64_t rows, int64_t d, float *dx, float *d_gain, 
                              const float *x, const float *gain, const float *mean, const float *rstd) {
 	for (int64_t r = 0; r < rows; r++, dx += d, dy += d, x += d) {
 #ifdef EXP_X86
-		if (exp_path == EXP_PATH_AVX2) {
+		if (exp_path <= EXP_PATH_AVX2) {
 			backward_avx2(d, dx, d_gain, d_bias, dy, x, gain, mean[r], rstd[r]);
 			continue;
 		}

@@ -67,7 +67,7 @@ static EXP_AVX2 void sgd_avx2(int64_t n, float *w, const float *g, float *veloci
 
 void exp_adam_step(int64_t n, float *w, const float *g, float *m, float *v, struct exp_adam a) {
 #ifdef EXP_X86
-	if (exp_path == EXP_PATH_AVX2) {
+	if (exp_path <= EXP_PATH_AVX2) {
 		adam_avx2(n, w, g, m, v, a);
 		return;
 	}
@@ -78,7 +78,7 @@ void exp_adam_step(int64_t n, float *w, const float *g, float *m, float *v, stru
 void exp_sgd_step(int64_t n, float *w, const float *g, float *velocity, float lr, float momentum, int nesterov,
                   float grad_scale) {
 #ifdef EXP_X86
-	if (exp_path == EXP_PATH_AVX2) {
+	if (exp_path <= EXP_PATH_AVX2) {
 		sgd_avx2(n, w, g, velocity, lr, momentum, nesterov, grad_scale);
 		return;
 	}

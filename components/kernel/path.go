@@ -5,8 +5,8 @@ package kernel
 #cgo !windows LDFLAGS: -lm
 #cgo noescape exp_set_path
 #cgo nocallback exp_set_path
-#cgo noescape exp_has_avx2
-#cgo nocallback exp_has_avx2
+#cgo noescape exp_fastest_path
+#cgo nocallback exp_fastest_path
 #include "kernel.h"
 */
 import "C"
@@ -14,6 +14,7 @@ import "C"
 import (
 	"fmt"
 	"os"
+	"slices"
 	"unsafe"
 )
 
@@ -24,27 +25,29 @@ type Float interface{ float32 | float64 }
 type path int
 
 const (
+	pathAVX512    path = C.EXP_PATH_AVX512
 	pathAVX2      path = C.EXP_PATH_AVX2
 	pathPortable  path = C.EXP_PATH_PORTABLE
 	pathReference path = C.EXP_PATH_REFERENCE
 )
 
-var pathNames = [...]string{pathAVX2: "avx2", pathPortable: "portable", pathReference: "reference"}
+var pathNames = [...]string{pathAVX512: "avx512", pathAVX2: "avx2", pathPortable: "portable", pathReference: "reference"}
 
 func (p path) String() string { return pathNames[p] }
 
 // active is the path in use. setPath alone writes it.
 var active path
 
-// hasAVX2 reports whether this processor has AVX2 and FMA.
-var hasAVX2 = C.exp_has_avx2() != 0
+// fastest is the first of the paths that this processor runs, and it runs all
+// that follow it.
+var fastest = path(C.exp_fastest_path())
 
-// Path names the implementation that float32 operations run: "avx2",
+// Path names the implementation that float32 operations run: "avx512", "avx2",
 // "portable" or "reference".
 func Path() string { return active.String() }
 
 func init() {
-	p, err := choosePath(os.Getenv("EXP_KERNEL"), hasAVX2)
+	p, err := choosePath(os.Getenv("EXP_KERNEL"), fastest)
 	if err != nil {
 		panic(err)
 	}
@@ -52,25 +55,19 @@ func init() {
 }
 
 // choosePath is the path that the value of EXP_KERNEL asks for, or if it is
-// empty the fastest that this processor runs.
-func choosePath(name string, hasAVX2 bool) (path, error) {
-	switch name {
-	case "":
-		if hasAVX2 {
-			return pathAVX2, nil
-		}
-		return pathPortable, nil
-	case "avx2":
-		if !hasAVX2 {
-			return 0, fmt.Errorf("EXP_KERNEL=avx2: this processor lacks AVX2 or FMA; use portable or reference")
-		}
-		return pathAVX2, nil
-	case "portable":
-		return pathPortable, nil
-	case "reference":
-		return pathReference, nil
+// empty the fastest.
+func choosePath(name string, fastest path) (path, error) {
+	if name == "" {
+		return fastest, nil
 	}
-	return 0, fmt.Errorf("EXP_KERNEL=%q: no such path; use avx2, portable or reference, or unset it", name)
+	p := path(slices.Index(pathNames[:], name))
+	if p < 0 {
+		return 0, fmt.Errorf("EXP_KERNEL=%q: no such path; use one of %q, or unset it", name, pathNames[fastest:])
+	}
+	if p < fastest {
+		return 0, fmt.Errorf("EXP_KERNEL=%s: this processor does not run it; use one of %q, or unset it", name, pathNames[fastest:])
+	}
+	return p, nil
 }
 
 // setPath selects the path for Go and C. It must not run beside an operation.

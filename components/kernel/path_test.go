@@ -6,8 +6,8 @@ import "testing"
 // cannot.
 func usePath(t testing.TB, p path) {
 	t.Helper()
-	if p == pathAVX2 && !hasAVX2 {
-		t.Skip("this processor lacks AVX2 or FMA")
+	if p < fastest {
+		t.Skipf("this processor does not run %v", p)
 	}
 	before := active
 	setPath(p)
@@ -17,30 +17,33 @@ func usePath(t testing.TB, p path) {
 func TestChoosePath(t *testing.T) {
 	for _, c := range []struct {
 		name    string
-		hasAVX2 bool
+		fastest path
 		want    string
 	}{
-		{"", true, "avx2"},
-		{"", false, "portable"},
-		{"avx2", true, "avx2"},
-		{"avx2", false, "EXP_KERNEL=avx2: this processor lacks AVX2 or FMA; use portable or reference"},
-		{"portable", true, "portable"},
-		{"reference", true, "reference"},
-		{"AVX2", true, `EXP_KERNEL="AVX2": no such path; use avx2, portable or reference, or unset it`},
+		{"", pathAVX512, "avx512"},
+		{"", pathAVX2, "avx2"},
+		{"", pathPortable, "portable"},
+		{"avx512", pathAVX512, "avx512"},
+		{"avx2", pathAVX512, "avx2"},
+		{"avx512", pathAVX2, `EXP_KERNEL=avx512: this processor does not run it; use one of ["avx2" "portable" "reference"], or unset it`},
+		{"avx2", pathPortable, `EXP_KERNEL=avx2: this processor does not run it; use one of ["portable" "reference"], or unset it`},
+		{"portable", pathAVX2, "portable"},
+		{"reference", pathAVX2, "reference"},
+		{"AVX2", pathAVX512, `EXP_KERNEL="AVX2": no such path; use one of ["avx512" "avx2" "portable" "reference"], or unset it`},
 	} {
-		p, err := choosePath(c.name, c.hasAVX2)
+		p, err := choosePath(c.name, c.fastest)
 		got := p.String()
 		if err != nil {
 			got = err.Error()
 		}
 		if got != c.want {
-			t.Errorf("choosePath(%q, %v): got %s, want %s", c.name, c.hasAVX2, got, c.want)
+			t.Errorf("choosePath(%q, %v): got %s, want %s", c.name, c.fastest, got, c.want)
 		}
 	}
 }
 
 func TestPathNamesActive(t *testing.T) {
-	for _, p := range []path{pathAVX2, pathPortable, pathReference} {
+	for _, p := range []path{pathAVX512, pathAVX2, pathPortable, pathReference} {
 		t.Run(p.String(), func(t *testing.T) {
 			usePath(t, p)
 			if got := Path(); got != pathNames[p] {

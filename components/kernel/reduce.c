@@ -129,7 +129,7 @@ static EXP_AVX2 int all_finite_avx2(int64_t n, const float *x) {
 
 void exp_sum_rows(float *dst, int64_t rows, int64_t n, const float *src, int64_t ld) {
 #ifdef EXP_X86
-	if (exp_path == EXP_PATH_AVX2) {
+	if (exp_path <= EXP_PATH_AVX2) {
 		sum_rows_avx2(dst, rows, n, src, ld);
 		return;
 	}
@@ -139,21 +139,21 @@ void exp_sum_rows(float *dst, int64_t rows, int64_t n, const float *src, int64_t
 
 float exp_dot(int64_t n, const float *a, const float *b) {
 #ifdef EXP_X86
-	if (exp_path == EXP_PATH_AVX2) return dot_avx2(n, a, b);
+	if (exp_path <= EXP_PATH_AVX2) return dot_avx2(n, a, b);
 #endif
 	return dot_portable(n, a, b);
 }
 
 double exp_sum_squares(int64_t n, const float *x) {
 #ifdef EXP_X86
-	if (exp_path == EXP_PATH_AVX2) return sum_squares_avx2(n, x);
+	if (exp_path <= EXP_PATH_AVX2) return sum_squares_avx2(n, x);
 #endif
 	return sum_squares_portable(n, x);
 }
 
 int exp_all_finite(int64_t n, const float *x) {
 #ifdef EXP_X86
-	if (exp_path == EXP_PATH_AVX2) return all_finite_avx2(n, x);
+	if (exp_path <= EXP_PATH_AVX2) return all_finite_avx2(n, x);
 #endif
 	return all_finite_portable(n, x);
 }

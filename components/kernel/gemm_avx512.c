@@ -1,0 +1,109 @@
+// The inner loops of matrix products with AVX-512.
+
+#include "gemm.h"
+
+#ifdef EXP_X86
+
+// tile computes rows by cols of C, where cols fills vectors vectors, the last
+// perhaps in part: a vector is a row of a panel. The constants are chosen so
+// that rows*vectors accumulators, the vectors of B and one element of A stay in
+// the 32 registers.
+EXP_INLINE EXP_AVX512 void tile(const int rows, const int vectors, const struct exp_block *t, int64_t cols,
+                                const float *a, const float *b, float *c, const float *bias) {
+	__m512 acc[14][4];
+	const int64_t row_a = t->row_a, step_a = t->step_a, row_b = t->row_b, panel_b = t->panel_b, ldc = t->ldc;
+	const int last = vectors - 1;
+	const __mmask16 rest = (__mmask16)(0xffff >> (EXP_PANEL * vectors - cols)); // columns in the last vector
+
+	if (t->from == EXP_FROM_C) {
+#pragma GCC unroll 14
+		for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 4
+			for (int v = 0; v < vectors; v++) {
+				const float *p = c + r * ldc + EXP_PANEL * v;
+				acc[r][v] = v < last ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(rest, p);
+			}
+		}
+	} else {
+#pragma GCC unroll 4
+		for (int v = 0; v < vectors; v++) {
+			__m512 x = _mm512_setzero_ps();
+			if (t->from == EXP_FROM_BIAS) x = _mm512_maskz_loadu_ps(v < last ? 0xffff : rest, bias + EXP_PANEL * v);
+#pragma GCC unroll 14
+			for (int r = 0; r < rows; r++) acc[r][v] = x;
+		}
+	}
+
+	// Every third row has a pointer; the others are at an index times 4 or 8 from it.
+	const float *a0 = a, *a3 = a + 3 * row_a, *a6 = a + 6 * row_a, *a9 = a + 9 * row_a, *a12 = a + 12 * row_a;
+	const float *b2 = b + 2 * panel_b;
+	for (int64_t p = t->k; p > 0; p--) {
+		__m512 x[4];
+#pragma GCC unroll 4
+		for (int v = 0; v < vectors; v++) {
+			const float *q = (v < 2 ? b : b2) + v % 2 * panel_b;
+			x[v] = v < last ? _mm512_loadu_ps(q) : _mm512_maskz_loadu_ps(rest, q);
+		}
+#pragma GCC unroll 14
+		for (int r = 0; r < rows; r++) {
+			const float *q = (r < 3 ? a0 : r < 6 ? a3 : r < 9 ? a6 : r < 12 ? a9 : a12) + r % 3 * row_a;
+			__m512 y = _mm512_set1_ps(*q);
+#pragma GCC unroll 4
+			for (int v = 0; v < vectors; v++) acc[r][v] = _mm512_fmadd_ps(y, x[v], acc[r][v]);
+		}
+		a0 += step_a, a3 += step_a, a6 += step_a, a9 += step_a, a12 += step_a;
+		b += row_b, b2 += row_b;
+	}
+
+#pragma GCC unroll 14
+	for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 4
+		for (int v = 0; v < vectors; v++) {
+			float *p = c + r * ldc + EXP_PANEL * v;
+			if (v < last) {
+				_mm512_storeu_ps(p, acc[r][v]);
+			} else {
+				_mm512_mask_storeu_ps(p, rest, acc[r][v]);
+			}
+		}
+	}
+}
+
+typedef void tile_func(const struct exp_block *t, int64_t cols, const float *a, const float *b, float *c,
+                       const float *bias);
+
+#define TILE(rows, vectors)                                                                                  \
+	static EXP_AVX512 void tile_##rows##_##vectors(const struct exp_block *t, int64_t cols, const float *a,  \
+	                                               const float *b, float *c, const float *bias) {            \
+		tile(rows, vectors, t, cols, a, b, c, bias);                                                         \
+	}
+#define TILES(rows) TILE(rows, 1) TILE(rows, 2)
+TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6) TILES(7)
+TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
+TILE(1, 3) TILE(2, 3) TILE(3, 3) TILE(4, 3) TILE(5, 3) TILE(6, 3) TILE(7, 3)
+TILE(1, 4) TILE(2, 4) TILE(3, 4) TILE(4, 4) TILE(5, 4) TILE(6, 4) TILE(7, 4)
+
+#define SEVEN(vectors)                                                                                       \
+	tile_1_##vectors, tile_2_##vectors, tile_3_##vectors, tile_4_##vectors, tile_5_##vectors,                \
+	    tile_6_##vectors, tile_7_##vectors
+#define FOURTEEN(vectors)                                                                                    \
+	SEVEN(vectors), tile_8_##vectors, tile_9_##vectors, tile_10_##vectors, tile_11_##vectors,                \
+	    tile_12_##vectors, tile_13_##vectors, tile_14_##vectors
+// tiles[vectors][rows]
+static tile_func *const tiles[5][15] = {
+    [1] = {[1] = FOURTEEN(1)}, [2] = {[1] = FOURTEEN(2)}, [3] = {[1] = SEVEN(3)}, [4] = {[1] = SEVEN(4)}};
+static const int64_t max_rows[5] = {0, 14, 14, EXP_THIN_AVX512, EXP_THIN_AVX512};
+
+void exp_columns_avx512(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
+                        const float *bias) {
+	int64_t vectors = (cols + EXP_PANEL - 1) / EXP_PANEL;
+	int64_t parts = (m + max_rows[vectors] - 1) / max_rows[vectors]; // tiles of near equal height
+	for (int64_t rows; m > 0; m -= rows, parts--) {
+		rows = (m + parts - 1) / parts;
+		tiles[vectors][rows](t, cols, a, b, c, bias);
+		a += rows * t->row_a;
+		c += rows * t->ldc;
+	}
+}
+
+#endif
