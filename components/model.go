@@ -103,22 +103,23 @@ func (m *Model) Logits(t *autodiff.Tape, b *Batch) *autodiff.Var {
 // Loss returns the mean cross-entropy a target token, in nats, and the tokens
 // that it is a mean over. Padding does not reach the output layer.
 func (m *Model) Loss(t *autodiff.Tape, b *Batch, smoothing float64) (loss *autodiff.Var, targets []int32) {
-	logits, targets := m.predict(t, b)
-	return autodiff.CrossEntropy(t, logits, targets, smoothing), targets
+	states, targets := m.predict(t, b)
+	return autodiff.LinearCrossEntropy(t, states, m.Output.Weight, m.Output.Bias, targets, smoothing), targets
 }
 
 // TokenLosses returns the cross-entropy of each target token in nats, row after
 // row, the logits it comes from [Σ lengths, V], and the tokens.
 func (m *Model) TokenLosses(t *autodiff.Tape, b *Batch) (losses []float64, logits *autodiff.Var, targets []int32) {
-	logits, targets = m.predict(t, b)
+	states, targets := m.predict(t, b)
+	logits = m.Output.Forward(t, states)
 	return autodiff.TokenLosses(t, logits, targets), logits, targets
 }
 
-// predict returns the logits of the target tokens alone, [Σ lengths, V], and the
-// tokens they should name.
-func (m *Model) predict(t *autodiff.Tape, b *Batch) (logits *autodiff.Var, targets []int32) {
+// predict returns the states from which the target tokens are predicted, without
+// those of padding, [Σ lengths, D], and the tokens.
+func (m *Model) predict(t *autodiff.Tape, b *Batch) (states *autodiff.Var, targets []int32) {
 	memory := m.Encoder.Encode(t, b.Source)
-	states := m.Decoder.Decode(t, memory, b.TargetIn).States
+	states = m.Decoder.Decode(t, memory, b.TargetIn).States
 	m.positions, m.targets = m.positions[:0], m.targets[:0]
 	for row, length := range b.TargetOut.Lengths {
 		for step := range int(length) {
@@ -127,5 +128,5 @@ func (m *Model) predict(t *autodiff.Tape, b *Batch) (logits *autodiff.Var, targe
 			m.targets = append(m.targets, b.TargetOut.Tokens[at])
 		}
 	}
-	return m.Output.Forward(t, autodiff.Rows(t, states, m.positions)), m.targets
+	return autodiff.Rows(t, states, m.positions), m.targets
 }

@@ -20,18 +20,13 @@ type crossEntropyOp[F kernel.Float] struct {
 
 func crossEntropy[F kernel.Float](t *Tape, logits *Var, targets []int32, smoothing float64) *Var {
 	n, v := logits.Rows(), logits.Dim(-1)
-	loss := t.New(1)
 	losses := Floats[F](t, n)
 	var gradient []F
 	if t.recording {
 		gradient = Floats[F](t, n*v)
 	}
 	kernel.CrossEntropy(n, v, Values[F](logits), targets, -1, F(smoothing), 1/F(n), gradient, losses)
-	sum := 0.0
-	for _, l := range losses {
-		sum += float64(l)
-	}
-	Values[F](loss)[0] = F(sum / float64(n))
+	loss := mean(t, losses)
 	if t.recording {
 		op := Record[crossEntropyOp[F]](t)
 		op.logits, op.loss, op.gradient = logits, loss, gradient
@@ -43,6 +38,59 @@ func (op *crossEntropyOp[F]) Backward() {
 	if op.loss.HasGrad() && !op.logits.Constant() {
 		kernel.Axpy(Grad[F](op.logits), Grad[F](op.loss)[0], op.gradient)
 	}
+}
+
+// LinearCrossEntropy is [CrossEntropy] of the logits x Wᵀ + b, for x [rows, in],
+// W [V, in] and b [V]. It keeps one [rows, V] for logits, probabilities and
+// gradient together, where the two operations one after the other keep three.
+func LinearCrossEntropy(t *Tape, x, w, b *Var, targets []int32, smoothing float64) *Var {
+	if t.dtype == Float32 {
+		return linearCrossEntropy[float32](t, x, w, b, targets, smoothing)
+	}
+	return linearCrossEntropy[float64](t, x, w, b, targets, smoothing)
+}
+
+type linearCrossEntropyOp[F kernel.Float] struct {
+	x, w, b, loss *Var
+	dLogits       []F // of the loss, [rows, V]
+}
+
+func linearCrossEntropy[F kernel.Float](t *Tape, x, w, b *Var, targets []int32, smoothing float64) *Var {
+	rows, in, size := x.Rows(), w.Dim(1), w.Dim(0)
+	logits, losses := Floats[F](t, rows*size), Floats[F](t, rows)
+	kernel.GemmPacked(rows, Values[F](x), in, Packed[F](w, true), logits, size, Values[F](b), false)
+	var gradient []F
+	if t.recording {
+		gradient = logits
+	}
+	kernel.CrossEntropy(rows, size, logits, targets, -1, F(smoothing), 1/F(rows), gradient, losses)
+	loss := mean(t, losses)
+	if t.recording {
+		op := Record[linearCrossEntropyOp[F]](t)
+		op.x, op.w, op.b, op.loss, op.dLogits = x, w, b, loss, gradient
+	}
+	return loss
+}
+
+// mean is summed in double precision: it is what is recorded of a step.
+func mean[F kernel.Float](t *Tape, losses []F) *Var {
+	sum := 0.0
+	for _, l := range losses {
+		sum += float64(l)
+	}
+	loss := t.New(1)
+	Values[F](loss)[0] = F(sum / float64(len(losses)))
+	return loss
+}
+
+func (op *linearCrossEntropyOp[F]) Backward() {
+	if !op.loss.HasGrad() {
+		return
+	}
+	if scale := Grad[F](op.loss)[0]; scale != 1 {
+		kernel.Scale(op.dLogits, scale, op.dLogits)
+	}
+	linearBackward(op.x, op.w, op.b, op.dLogits)
 }
 
 // TokenLosses returns the cross-entropy of each row of logits [rows, V], in

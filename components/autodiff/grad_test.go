@@ -77,6 +77,9 @@ func TestGradients(t *testing.T) {
 		"cross entropy, smoothed": func(tape *autodiff.Tape, in in) results {
 			return results{autodiff.CrossEntropy(tape, in("logits", 3, 5), []int32{4, 0, 2}, 0.2)}
 		},
+		"linear cross entropy": func(tape *autodiff.Tape, in in) results {
+			return results{autodiff.LinearCrossEntropy(tape, in("x", 3, 4), in("w", 5, 4), in("b", 5), []int32{4, 0, 2}, 0.2)}
+		},
 		"attention": func(tape *autodiff.Tape, in in) results {
 			y, _ := autodiff.ScaledDotProduct(tape, autodiff.Columns{Var: in("q", 2, 3, 6)}, autodiff.Columns{Var: in("k", 2, 4, 6)},
 				autodiff.Columns{Var: in("v", 2, 4, 4)}, []int32{4, 2}, autodiff.Heads{Num: 2, KeySize: 3, ValueSize: 2, Scale: 0.6})
@@ -123,6 +126,7 @@ func TestGradients(t *testing.T) {
 				in("x", 2), // without which all gradients were zero
 				autodiff.Scale(tape, c, 2), autodiff.Tanh(tape, c), autodiff.Dropout(tape, c, 0.5), autodiff.Rows(tape, c, lengths),
 				autodiff.MeanRows(tape, c, lengths), autodiff.MaskRows(tape, c, lengths), autodiff.CrossEntropy(tape, c, []int32{0, 1}, 0.1),
+				autodiff.LinearCrossEntropy(tape, c, in("w", 3, 2), in("b", 3), []int32{0, 1}, 0.1),
 				autodiff.AddToRows(tape, c, tape.Constant([]float32{1, 2}, 1, 2)),
 			}
 		},

@@ -37,16 +37,19 @@ func linear[F kernel.Float](t *Tape, x, w, b *Var) *Var {
 
 // Backward: dW += dyᵀ x, db += Σ dy, dx += dy W.
 func (op *linearOp[F]) Backward() {
-	if !op.y.HasGrad() {
-		return
+	if op.y.HasGrad() {
+		linearBackward(op.x, op.w, op.b, Grad[F](op.y))
 	}
-	rows, in, out := op.x.Rows(), op.w.Dim(1), op.w.Dim(0)
-	dy := Grad[F](op.y)
-	kernel.Gemm(true, false, out, in, rows, dy, out, Values[F](op.x), in, Grad[F](op.w), in, true)
-	if op.b != nil {
-		kernel.SumRows(Grad[F](op.b), rows, out, dy, out)
+}
+
+// linearBackward takes the gradient dy [..., out] of x Wᵀ + b on.
+func linearBackward[F kernel.Float](x, w, b *Var, dy []F) {
+	rows, in, out := x.Rows(), w.Dim(1), w.Dim(0)
+	kernel.Gemm(true, false, out, in, rows, dy, out, Values[F](x), in, Grad[F](w), in, true)
+	if b != nil {
+		kernel.SumRows(Grad[F](b), rows, out, dy, out)
 	}
-	if !op.x.Constant() {
-		kernel.GemmPacked(rows, dy, out, Packed[F](op.w, false), Grad[F](op.x), in, nil, true)
+	if !x.Constant() {
+		kernel.GemmPacked(rows, dy, out, Packed[F](w, false), Grad[F](x), in, nil, true)
 	}
 }
