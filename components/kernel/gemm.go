@@ -26,6 +26,7 @@ func Gemm[F Float](transA, transB bool, m, n, k int, a []F, lda int, b []F, ldb 
 	if m == 0 || n == 0 {
 		return
 	}
+	count(m, n, k)
 	if native[F]() {
 		gemmNative(transA, transB, m, n, k, ptr(a), lda, ptr(b), ldb, ptr(c), ldc, accumulate)
 		return
@@ -82,6 +83,7 @@ func GemmPacked[F Float](m int, a []F, lda int, b *Packed[F], c []F, ldc int, bi
 	if m == 0 || b.N == 0 {
 		return
 	}
+	count(m, b.N, b.K)
 	if native[F]() {
 		gemmPackedNative(m, b.N, b.K, ptr(a), lda, ptr(b.data), ptr(c), ldc, ptr(bias), accumulate)
 		return
