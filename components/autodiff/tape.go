@@ -35,6 +35,7 @@ type Tape struct {
 	ops       []Op
 	key       uint64 // of this step's dropout masks
 	drawn     uint64 // dropout decisions taken this step
+	profile   *Profile
 }
 
 // NewTape returns an empty tape that records.
@@ -80,6 +81,9 @@ func Record[T any, P interface {
 }](t *Tape) P {
 	op := P(take[T](t.slabs))
 	t.ops = append(t.ops, op)
+	if t.profile != nil {
+		t.profile.forward(op)
+	}
 	return op
 }
 
@@ -101,6 +105,9 @@ func (t *Tape) Backward(loss *Var) {
 func (t *Tape) Unwind() {
 	for i := len(t.ops) - 1; i >= 0; i-- {
 		t.ops[i].Backward()
+		if t.profile != nil {
+			t.profile.backward(t.ops[i])
+		}
 	}
 }
 

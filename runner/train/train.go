@@ -165,12 +165,15 @@ func (t *trial) update() error {
 	t.batch.Fill(t.order.batch())
 	t.tape.Reset(true, true)
 	t.tape.Seed(t.dropout + uint64(t.step)*0x9e3779b97f4a7c15)
+	t.tape.Mark("batch")
 	params := t.model.Params
 	params.ZeroGrad()
+	t.tape.Mark("zero_grad")
 	loss, targets := t.model.Loss(t.tape, &t.batch, t.Training.LabelSmoothing)
 	t.tape.Backward(loss)
 
 	value, norm := loss.Scalar(), optimizer.GradNorm(params)
+	t.tape.Mark("grad_norm")
 	rate := t.optimizer.LearningRate() * t.schedule.Factor(t.step+1)
 	t.step++
 	for _, m := range [...]struct {
@@ -186,6 +189,7 @@ func (t *trial) update() error {
 	}
 	t.optimizer.Step(t.step, rate, optimizer.ClipScale(norm, t.Training.ClipNorm))
 	params.Changed()
+	t.tape.Mark("optimizer")
 	t.timed += len(targets)
 	t.sink.Progress(t.step, value)
 	return nil
