@@ -124,3 +124,32 @@ func TestGreedyOfNothing(t *testing.T) {
 		t.Errorf("%d hypotheses of no source", len(h))
 	}
 }
+
+// GreedySteps goes on past the end of every hypothesis.
+func TestGreedySteps(t *testing.T) {
+	m := model(t, "gru", "gru", "dot", 1)
+	bias := m.Output.Bias.Float32s()
+	bias[components.Eos] = 1000
+	if err := m.Params.Set(m.Output.Bias, bias); err != nil {
+		t.Fatal(err)
+	}
+	tape := autodiff.NewTape(autodiff.Float32)
+	steps := 0
+	GreedySteps(m, tape, batch(sources), 5, func(next []int32) bool {
+		for row, token := range next {
+			if token != components.Eos {
+				t.Errorf("step %d, row %d: %d, want the end", steps, row, token)
+			}
+		}
+		steps++
+		return true
+	})
+	if steps != 5 {
+		t.Errorf("%d steps, want 5", steps)
+	}
+	steps = 0
+	GreedySteps(m, tape, batch(sources), 5, func([]int32) bool { steps++; return steps < 2 })
+	if steps != 2 {
+		t.Errorf("%d steps, want 2: then visit said to stop", steps)
+	}
+}
