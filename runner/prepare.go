@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -27,7 +28,35 @@ type cell struct {
 // Prepare loads the data of an experiment's tasks, each once, and checks that
 // every model can be built for it. An error says what cannot be read or does not
 // fit, in which cell.
-func Prepare(e *experiments.Experiment) (*Grid, error) {
+func Prepare(e *experiments.Experiment) (*Grid, error) { return prepareGrid(e, load) }
+
+// PrepareBench is Prepare for [Grid.Bench]: the data is random and has the
+// shapes given, and where these leave something open those of the task's data.
+// Data that nothing is left to is not loaded.
+func PrepareBench(e *experiments.Experiment, s train.Shapes) (*Grid, error) {
+	g, err := prepareGrid(e, func(c taskChoice) (*source, error) {
+		if !s.NeedData() {
+			return &source{data: s.Data(nil)}, nil
+		}
+		loaded, err := load(c)
+		if err != nil {
+			return nil, err
+		}
+		return &source{data: s.Data(loaded.data)}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if s.Batch > 0 {
+		for _, c := range g.cells {
+			c.config.Training.BatchSize, c.config.Training.BatchTokens = s.Batch, 0
+		}
+	}
+	return g, nil
+}
+
+// prepareGrid is Prepare with a way to load a task's data.
+func prepareGrid(e *experiments.Experiment, load func(taskChoice) (*source, error)) (*Grid, error) {
 	g := &Grid{Experiment: e, cells: map[string]*cell{}}
 	loaded := map[string]*source{}
 	var faults []error
@@ -64,7 +93,9 @@ type source struct {
 	hash string
 }
 
-func load(c registry.Choice[components.Task, components.TaskDeps]) (*source, error) {
+type taskChoice = registry.Choice[components.Task, components.TaskDeps]
+
+func load(c taskChoice) (*source, error) {
 	task, err := c.Build(components.TaskDeps{})
 	if err != nil {
 		return nil, err
@@ -113,4 +144,11 @@ func (g *Grid) Time(c *experiments.Cell, budget time.Duration) (train.Estimate, 
 	config := g.cells[c.ID].config
 	config.Seed = g.Seeds[0]
 	return train.Time(config, budget)
+}
+
+// Bench measures the speed of a cell, of a grid by [PrepareBench].
+func (g *Grid) Bench(ctx context.Context, c *experiments.Cell, o train.BenchOptions) (*train.Speed, error) {
+	config := g.cells[c.ID].config
+	config.Seed = g.Seeds[0]
+	return train.Bench(ctx, config, o)
 }

@@ -72,7 +72,7 @@ goes on with.`,
 	}
 	places := &places{}
 	places.register(root)
-	root.AddCommand(newRun(places), newPlan(places), newList(places), newShow(places), newPlot(places), newComponents(), newVersion())
+	root.AddCommand(newRun(places), newPlan(places), newBench(), newList(places), newShow(places), newPlot(places), newComponents(), newVersion())
 	return root
 }
 

@@ -1,0 +1,313 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"exp/components"
+	"exp/experiments"
+	"exp/runner"
+	"exp/runner/train"
+)
+
+// benchCell is the speed of a cell.
+type benchCell struct {
+	Cell             string         `json:"cell"`
+	Mode             train.Mode     `json:"mode"`
+	Steps            int            `json:"steps"`             // measured
+	TokensStep       float64        `json:"tokens_step"`       // target tokens, on average
+	TokensPerSecond  float64        `json:"tokens_per_second"` // of the target
+	MsStep           float64        `json:"ms_step"`           // median
+	MsStepMin        float64        `json:"ms_step_min"`
+	MsStepP90        float64        `json:"ms_step_p90"`
+	CPUMsStep        float64        `json:"cpu_ms_step"`
+	Parameters       int            `json:"parameters"`
+	MultiplyAddsStep float64        `json:"multiply_adds_step"` // of matrix products
+	PeakGFLOPS       float64        `json:"peak_gflops"`        // a multiply-add is two operations
+	Floor            float64        `json:"floor"`
+	XFloor           float64        `json:"x_floor"`
+	PeakRSSMB        float64        `json:"peak_rss_mb"` // of the process, the cells before included
+	AllocationsStep  float64        `json:"allocations_step"`
+	FirstStepSeconds float64        `json:"first_step_seconds,omitempty"` // of the first cell
+	Profile          []benchProfile `json:"profile,omitempty"`
+}
+
+// benchProfile is where a step's time goes.
+type benchProfile struct {
+	Operation  string  `json:"operation"`
+	CallsStep  float64 `json:"calls_step"`
+	ForwardMs  float64 `json:"forward_ms"` // a step
+	BackwardMs float64 `json:"backward_ms"`
+	Ms         float64 `json:"ms"`
+	Share      float64 `json:"share"`
+}
+
+// benchFlags is the flags of the command.
+type benchFlags struct {
+	set             []string
+	mode            string
+	steps           int
+	seconds         float64
+	shapes          train.Shapes
+	profile, asJSON bool
+}
+
+func newBench() *cobra.Command {
+	var f benchFlags
+	c := &cobra.Command{
+		Use:   "bench FILE",
+		Short: "Measure how fast the models of a file train or decode, and what is slow",
+		Long: `bench takes some steps of every cell of the file on one core, on random tokens,
+and records nothing. The batches have the vocabularies and the lengths of the
+file's own training batches, in the order in which they would be trained on; with
+--source-length, --target-length and --vocabulary the task's data is not read.
+
+The floor is the share of a step's time that its matrix products alone would take
+at this core's peak, which is measured between the steps with a large product;
+x floor, its inverse, is the most that any program could gain. Both hold their
+value on a machine that others use too, where times do not. The time of the first
+step counts from the start of the process, and the memory is the process's, the
+cells before included.`,
+		Example: `  exp bench experiments/quickstart.toml
+  exp bench experiments/quickstart.toml --mode greedy --json
+  exp bench experiments/quickstart.toml --profile --batch 64 --source-length 20 --target-length 20 --vocabulary 8000
+  exp bench experiments/quickstart.toml --set train.batch_size=128 --seconds 5`,
+		Args:              fileArgument,
+		ValidArgsFunction: completeFiles,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := f.check(c); err != nil {
+				return usage(err, "")
+			}
+			e, err := load(args[0], f.set)
+			if err != nil {
+				return err
+			}
+			grid, err := runner.PrepareBench(e, f.shapes)
+			if err != nil {
+				return usage(err, "")
+			}
+			return f.bench(c.Context(), grid, c.OutOrStdout())
+		},
+	}
+	setFlag(c, &f.set)
+	flags := c.Flags()
+	flags.StringVar(&f.mode, "mode", string(train.BenchTrain), "what a step is: "+oneOf(train.Modes()))
+	flags.IntVar(&f.steps, "steps", 30, "steps to measure, after a few that are not")
+	flags.Float64Var(&f.seconds, "seconds", 20, "measure no new step of a cell after this time, but three at least")
+	flags.IntVar(&f.shapes.Batch, "batch", 0, "pairs a step, in place of the file's")
+	flags.IntVar(&f.shapes.SourceLength, "source-length", 0, "length of every source, in place of the data's")
+	flags.IntVar(&f.shapes.TargetLength, "target-length", 0, "length of every target with its end, in place of the data's")
+	flags.IntVar(&f.shapes.Vocabulary, "vocabulary", 0, "size of both vocabularies, in place of the data's")
+	flags.BoolVar(&f.profile, "profile", false, "print the time by operation, forward and backward")
+	flags.BoolVar(&f.asJSON, "json", false, "print a JSON object a cell, a line each")
+	return c
+}
+
+// oneOf lists what a flag allows.
+func oneOf[S ~string](values []S) string {
+	var list []string
+	for _, v := range values {
+		list = append(list, string(v))
+	}
+	return strings.Join(list, " or ")
+}
+
+// check reports every flag out of range.
+func (f *benchFlags) check(c *cobra.Command) error {
+	var errs []error
+	if !slices.Contains(train.Modes(), train.Mode(f.mode)) {
+		errs = append(errs, fmt.Errorf("--mode: must be %s, is %q", oneOf(train.Modes()), f.mode))
+	} else if f.profile && f.mode != string(train.BenchTrain) {
+		errs = append(errs, fmt.Errorf("--profile: is of --mode %s, not of %s", train.BenchTrain, f.mode))
+	}
+	if !(f.seconds > 0) {
+		errs = append(errs, fmt.Errorf("--seconds: must be above 0, is %v", f.seconds))
+	}
+	for _, flag := range []struct {
+		name         string
+		value, least int
+	}{
+		{"steps", f.steps, 1}, {"batch", f.shapes.Batch, 1}, {"source-length", f.shapes.SourceLength, 1},
+		{"target-length", f.shapes.TargetLength, 1}, {"vocabulary", f.shapes.Vocabulary, int(components.NumSpecial) + 1},
+	} {
+		if c.Flags().Changed(flag.name) && flag.value < flag.least {
+			errs = append(errs, fmt.Errorf("--%s: must be at least %d, is %d", flag.name, flag.least, flag.value))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// bench measures every cell and prints what it found, also of the cells before
+// an interruption.
+func (f *benchFlags) bench(ctx context.Context, g *runner.Grid, w io.Writer) error {
+	var cells []benchCell
+	var failure error
+	for i := range g.Cells {
+		cell := &g.Cells[i]
+		speed, err := g.Bench(ctx, cell, train.BenchOptions{
+			Mode: train.Mode(f.mode), Steps: f.steps, Limit: time.Duration(f.seconds * float64(time.Second)), Profile: f.profile,
+		})
+		if err != nil {
+			failure = benchFailure(cell, err)
+			break
+		}
+		c := newBenchCell(cell.Label(), f.mode, speed)
+		if i == 0 {
+			c.FirstStepSeconds = speed.FirstStep.Sub(processStart()).Seconds()
+		}
+		cells = append(cells, c)
+		if f.asJSON {
+			if err := json.NewEncoder(w).Encode(c); err != nil {
+				return failed(err)
+			}
+		}
+	}
+	if !f.asJSON && len(cells) > 0 {
+		printBench(w, cells)
+	}
+	return failure
+}
+
+func benchFailure(c *experiments.Cell, err error) *failure {
+	if errors.Is(err, train.ErrInterrupted) {
+		return &failure{code: exitInterrupted, err: err}
+	}
+	if label := c.Label(); label != "" {
+		err = fmt.Errorf("%s: %w", label, err)
+	}
+	return failed(err)
+}
+
+func newBenchCell(label, mode string, s *train.Speed) benchCell {
+	c := benchCell{
+		Cell: label, Mode: train.Mode(mode), Steps: s.Steps, TokensStep: s.Tokens, TokensPerSecond: s.TokensPerSecond,
+		MsStep: milliseconds(s.Time), MsStepMin: milliseconds(s.Min), MsStepP90: milliseconds(s.P90), CPUMsStep: milliseconds(s.CPU),
+		Parameters: s.Parameters, MultiplyAddsStep: s.MultiplyAdds, PeakGFLOPS: 2 * s.Peak / 1e9,
+		Floor: s.Floor(), XFloor: s.XFloor, PeakRSSMB: peakRSS() / (1 << 20), AllocationsStep: s.Allocations,
+	}
+	n := float64(s.Steps)
+	for _, r := range s.Profile {
+		c.Profile = append(c.Profile, benchProfile{
+			Operation: r.Name, CallsStep: float64(r.Calls) / n, ForwardMs: milliseconds(r.Forward) / n, BackwardMs: milliseconds(r.Backward) / n,
+			Ms: milliseconds(r.Time) / n, Share: r.Time.Seconds() / s.ProfiledTime.Seconds(),
+		})
+	}
+	return c
+}
+
+func milliseconds(d time.Duration) float64 { return d.Seconds() * 1e3 }
+
+// printBench writes a table of the cells, and their profiles.
+func printBench(w io.Writer, cells []benchCell) {
+	t := newTable("cell", "parameters", "tokens/s", "ms/step", "min", "p90", "CPU ms", "M mul-adds", "floor", "x floor", "peak GFLOP/s", "RSS MB", "allocs/step")
+	alignNumbers(t, 13)
+	for _, c := range cells {
+		t.AppendRow([]any{
+			c.Cell, formatCount(c.Parameters), formatCount(int(c.TokensPerSecond)), fixed(c.MsStep, 2), fixed(c.MsStepMin, 2), fixed(c.MsStepP90, 2), fixed(c.CPUMsStep, 2),
+			fixed(c.MultiplyAddsStep/1e6, 1), fixed(c.Floor, 2), fixed(c.XFloor, 2), fixed(c.PeakGFLOPS, 1), fixed(c.PeakRSSMB, 0), fixed(c.AllocationsStep, 1),
+		})
+	}
+	fmt.Fprintln(w, t.Render())
+	fmt.Fprintf(w, "%s, %s steps of %s target tokens; the first step was done %s s after the start of the process\n",
+		cells[0].Mode, formatCount(cells[0].Steps), formatCount(int(cells[0].TokensStep)), fixed(cells[0].FirstStepSeconds, 2))
+	for _, c := range cells {
+		if c.Profile != nil {
+			printBenchProfile(w, c)
+		}
+	}
+}
+
+func printBenchProfile(w io.Writer, c benchCell) {
+	t := newTable("operation", "calls/step", "forward ms", "backward ms", "ms/step", "share")
+	alignNumbers(t, 6)
+	part := func(ms float64) string {
+		if ms == 0 {
+			return ""
+		}
+		return fixed(ms, 3)
+	}
+	for _, r := range c.Profile {
+		t.AppendRow([]any{r.Operation, fixed(r.CallsStep, 0), part(r.ForwardMs), part(r.BackwardMs), fixed(r.Ms, 3), fixed(100*r.Share, 1) + "%"})
+	}
+	fmt.Fprintf(w, "\n%s\n%s\n", c.Cell, t.Render())
+}
+
+// alignNumbers puts all of n columns but the first to the right.
+func alignNumbers(t table.Writer, n int) {
+	var columns []table.ColumnConfig
+	for i := 2; i <= n; i++ {
+		columns = append(columns, table.ColumnConfig{Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	t.SetColumnConfigs(columns)
+}
+
+func fixed(v float64, decimals int) string { return strconv.FormatFloat(v, 'f', decimals, 64) }
+
+// peakRSS is the largest memory that the process has had, in bytes.
+func peakRSS() float64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	if runtime.GOOS == "darwin" {
+		return float64(u.Maxrss)
+	}
+	return float64(u.Maxrss) * 1024
+}
+
+// initialised is when the packages had been initialised.
+var initialised = time.Now()
+
+// processStart is when the process was started, to 10 ms: what Linux says, and
+// elsewhere when it had come to initialise this package, a little later.
+func processStart() time.Time {
+	age, err := processAge()
+	if err != nil {
+		return initialised
+	}
+	return time.Now().Add(-age)
+}
+
+// processAge reads how long ago Linux started the process.
+func processAge() (time.Duration, error) {
+	stat, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		return 0, err
+	}
+	uptime, err := os.ReadFile("/proc/uptime")
+	if err != nil {
+		return 0, err
+	}
+	const (
+		startField  = 19        // starttime, counted from the one after the command's name
+		tickSeconds = 1.0 / 100 // USER_HZ
+	)
+	_, afterName, _ := strings.Cut(string(stat), ") ")
+	fields, up := strings.Fields(afterName), strings.Fields(string(uptime))
+	if len(fields) <= startField || len(up) == 0 {
+		return 0, errors.New("/proc is not as it should be")
+	}
+	ticks, err := strconv.ParseFloat(fields[startField], 64)
+	if err != nil {
+		return 0, err
+	}
+	now, err := strconv.ParseFloat(up[0], 64)
+	if err != nil {
+		return 0, err
+	}
+	return time.Duration((now - ticks*tickSeconds) * float64(time.Second)), nil
+}

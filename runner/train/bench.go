@@ -1,0 +1,244 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"syscall"
+	"time"
+
+	"exp/components/autodiff"
+	"exp/components/kernel"
+	"exp/runner/generate"
+)
+
+// Mode is what a benchmark measures.
+type Mode string
+
+// What there is to measure.
+const (
+	BenchTrain  Mode = "train"  // whole training steps: batch, forward, backward, clipping, optimizer
+	BenchGreedy Mode = "greedy" // greedy decoding of a batch, as many steps as its longest target has, stopping for no Eos
+)
+
+// Modes lists what is allowed.
+func Modes() []Mode { return []Mode{BenchTrain, BenchGreedy} }
+
+// BenchOptions says what a benchmark measures, and for how long.
+type BenchOptions struct {
+	Mode    Mode
+	Steps   int           // measured, after a few that are not
+	Limit   time.Duration // of the measured steps, of which at least three are taken
+	Profile bool          // say where time goes; only where training
+}
+
+const (
+	warmUpSteps  = 3
+	leastSteps   = 3
+	peakInterval = 20 * time.Millisecond // of steps, between two measurements of the peak
+	peakSize     = 512                   // M, N and K of the product that measures it
+)
+
+// Speed is what a benchmark found. A step is a batch.
+type Speed struct {
+	Steps           int     // measured
+	Tokens          float64 // target tokens a step, on average
+	TokensPerSecond float64 // median of the steps
+
+	Time, Min, P90 time.Duration // of a step: median, shortest, 90th percentile
+	CPU            time.Duration // of the process a step, median
+
+	Parameters   int
+	MultiplyAdds float64 // a step, on average, of matrix products
+	Peak         float64 // multiply-adds a second of one core in a large product, measured between the steps
+	XFloor       float64 // time over the time that the step's products alone take at the peak, median
+	Allocations  float64 // a step
+
+	FirstStep time.Time // when the first step of all had been done
+
+	ProfiledTime time.Duration // of all steps together
+	Profile      []autodiff.ProfileRow
+}
+
+// Floor is the share of a step's time that its products alone take at the peak.
+func (s *Speed) Floor() float64 { return 1 / s.XFloor }
+
+// Bench measures the speed of a configuration on its data on one core. When ctx
+// is done, it finishes the step and returns [ErrInterrupted].
+func Bench(ctx context.Context, c Config, o BenchOptions) (*Speed, error) {
+	c.Checkpoint = ""
+	c.Training.Steps = max(c.Training.Steps, warmUpSteps+o.Steps) // a schedule ends with the training
+	t, err := newTrial(c, discard{})
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{trial: t, mode: o.Mode, laps: make([]lap, 0, o.Steps), peak: newPeak(o.Steps)}
+	speed := &Speed{Parameters: t.model.Params.Count()}
+	for i := range warmUpSteps {
+		if ctx.Err() != nil {
+			return nil, ErrInterrupted
+		}
+		if _, err := b.step(); err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			speed.FirstStep = time.Now()
+		}
+	}
+	if o.Profile {
+		b.profile = t.tape.Profile()
+	}
+	if err := b.measure(ctx, o, speed); err != nil {
+		return nil, err
+	}
+	b.summarise(speed)
+	return speed, nil
+}
+
+// bench is a benchmark under way.
+type bench struct {
+	*trial
+	mode    Mode
+	profile *autodiff.Profile // nil without
+	laps    []lap
+	peak    *peak
+	usage   syscall.Rusage
+}
+
+// lap is what one step took.
+type lap struct {
+	wall, cpu    time.Duration
+	tokens       int
+	multiplyAdds int64
+}
+
+// step does one step, and says how many target tokens it had.
+func (b *bench) step() (tokens int, err error) {
+	switch b.mode {
+	case BenchTrain:
+		b.timed = 0
+		err := b.update()
+		return b.timed, err
+	case BenchGreedy:
+		b.batch.Fill(b.order.batch())
+		steps := b.batch.TargetOut.Steps
+		generate.GreedySteps(b.model, b.tape, b.batch.Source, steps, everyToken)
+		return b.batch.Source.Batch * steps, nil
+	}
+	return 0, fmt.Errorf("there is no benchmark %q", b.mode)
+}
+
+func everyToken([]int32) bool { return true }
+
+// measure takes the steps, and between them the peak.
+func (b *bench) measure(ctx context.Context, o BenchOptions, s *Speed) error {
+	var before, after runtime.MemStats
+	var spent, peakAt time.Duration // of steps
+	runtime.ReadMemStats(&before)
+	for i := range o.Steps {
+		if ctx.Err() != nil {
+			return ErrInterrupted
+		}
+		if i == 0 || spent >= peakAt {
+			b.peak.measure()
+			peakAt = spent + peakInterval
+		}
+		l, err := b.lap()
+		if err != nil {
+			return err
+		}
+		b.laps = append(b.laps, l)
+		spent += l.wall
+		if len(b.laps) >= leastSteps && spent >= o.Limit {
+			break
+		}
+	}
+	runtime.ReadMemStats(&after)
+	s.Allocations = float64(after.Mallocs-before.Mallocs) / float64(len(b.laps))
+	return nil
+}
+
+// lap does and measures one step.
+func (b *bench) lap() (lap, error) {
+	kernel.StartCount()
+	cpu, started := b.cpu(), time.Now()
+	if b.profile != nil {
+		b.profile.Begin()
+	}
+	tokens, err := b.step()
+	l := lap{wall: time.Since(started), cpu: b.cpu() - cpu, tokens: tokens, multiplyAdds: kernel.StopCount()}
+	return l, err
+}
+
+// cpu is the time that the process has computed.
+func (b *bench) cpu() time.Duration {
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &b.usage); err != nil {
+		return 0
+	}
+	return time.Duration(b.usage.Utime.Nano() + b.usage.Stime.Nano())
+}
+
+// summarise computes the speed from the laps.
+func (b *bench) summarise(s *Speed) {
+	s.Steps, s.Peak = len(b.laps), b.peak.median()
+	n := float64(s.Steps)
+	of := func(f func(lap) float64) []float64 {
+		values := make([]float64, len(b.laps))
+		for i, l := range b.laps {
+			values[i] = f(l)
+		}
+		slices.Sort(values)
+		return values
+	}
+	wall := of(func(l lap) float64 { return float64(l.wall) })
+	s.Time, s.Min, s.P90 = time.Duration(median(wall)), time.Duration(wall[0]), time.Duration(wall[(len(wall)-1)*9/10])
+	s.CPU = time.Duration(median(of(func(l lap) float64 { return float64(l.cpu) })))
+	s.TokensPerSecond = median(of(func(l lap) float64 { return float64(l.tokens) / l.wall.Seconds() }))
+	s.XFloor = median(of(func(l lap) float64 { return l.wall.Seconds() / (float64(l.multiplyAdds) / s.Peak) }))
+	for _, l := range b.laps {
+		s.Tokens += float64(l.tokens) / n
+		s.MultiplyAdds += float64(l.multiplyAdds) / n
+		s.ProfiledTime += l.wall
+	}
+	if b.profile != nil {
+		s.Profile = b.profile.Rows()
+	}
+}
+
+// median of sorted values, of which there is one at least.
+func median(sorted []float64) float64 {
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// peak measures how fast one core multiplies large matrices.
+type peak struct {
+	a, c   []float32 // [peakSize, peakSize]
+	b      kernel.Packed[float32]
+	speeds []float64 // multiply-adds a second
+}
+
+// newPeak makes room for n measurements, and takes one that does not count.
+func newPeak(n int) *peak {
+	p := &peak{a: make([]float32, peakSize*peakSize), c: make([]float32, peakSize*peakSize)}
+	for i := range p.a {
+		p.a[i] = float32(i%7) - 3
+	}
+	p.b.Pack(false, peakSize, peakSize, p.a, peakSize)
+	p.speeds = make([]float64, 0, n+1)
+	p.measure()
+	p.speeds = p.speeds[:0]
+	return p
+}
+
+func (p *peak) measure() {
+	started := time.Now()
+	kernel.GemmPacked(peakSize, p.a, peakSize, &p.b, p.c, peakSize, nil, false)
+	p.speeds = append(p.speeds, peakSize*peakSize*peakSize/time.Since(started).Seconds())
+}
+
+func (p *peak) median() float64 {
+	slices.Sort(p.speeds)
+	return median(p.speeds)
+}
