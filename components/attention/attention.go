@@ -74,25 +74,23 @@ func NewScaledDot(_ ScaledDotOptions, d components.AttentionDeps) (components.At
 }
 
 // GeneralOptions configures general attention.
-type GeneralOptions struct {
-	Scaled bool `toml:"scaled" doc:"divide the score by √Q"`
-}
+type GeneralOptions struct{}
 
 // Doc describes the component.
 func (GeneralOptions) Doc() string {
-	return "General, or bilinear (Luong et al. 2015): score = q·(W m), without a bias."
+	return "General, or bilinear (Luong et al. 2015, equation 8): score = qᵀ W m, without a bias. " +
+		"The keys W m are computed once a batch, so a step of decoding costs what dot attention's does."
 }
 
 // Validate finds nothing.
 func (GeneralOptions) Validate() error { return nil }
 
-// NewGeneral builds general attention.
-func NewGeneral(o GeneralOptions, d components.AttentionDeps) (components.Attention, error) {
-	scale := 1.0
-	if o.Scaled {
-		scale = 1 / math.Sqrt(float64(d.QuerySize))
-	}
-	return newDot(d, scale, true), nil
+// NewGeneral builds general attention. W is [Q, M], and Prepare multiplies it
+// with the memory: keys = m Wᵀ [B, S, Q]. So a step has no product with W, and
+// the teacher-forced pass has one of B·S rows where the projection of the
+// queries would have B·T.
+func NewGeneral(_ GeneralOptions, d components.AttentionDeps) (components.Attention, error) {
+	return newDot(d, 1, true), nil
 }
 
 // dot is all attention whose score is a product of the query and a key.
