@@ -112,6 +112,38 @@ type Prepared struct {
 	Lengths []int32       // [B]
 }
 
+// Select returns the memory of the rows that rows names, which must live as long
+// as the tape.
+func (p Prepared) Select(t *autodiff.Tape, rows []int32) Prepared {
+	s := Prepared{Keys: p.Keys, Values: p.Values, Lengths: autodiff.Ints(t, len(rows))}
+	for i, row := range rows {
+		s.Lengths[i] = p.Lengths[row]
+	}
+	if s.Values != nil {
+		s.Values = autodiff.Select(t, p.Values, rows)
+	}
+	switch s.Keys {
+	case nil:
+	case p.Values: // stays the same
+		s.Keys = s.Values
+	default:
+		s.Keys = autodiff.Select(t, p.Keys, rows)
+	}
+	return s
+}
+
+// First returns the memory of the first n rows.
+func (p Prepared) First(n int) Prepared {
+	p.Lengths = p.Lengths[:n]
+	if p.Keys != nil {
+		p.Keys = p.Keys.Part(0, n)
+	}
+	if p.Values != nil {
+		p.Values = p.Values.Part(0, n)
+	}
+	return p
+}
+
 // AttentionDeps is what an attention is given when it is built.
 type AttentionDeps struct {
 	Params     *autodiff.Params

@@ -90,7 +90,11 @@ func (op *linearCrossEntropyOp[F]) Backward() {
 	if scale := Grad[F](op.loss)[0]; scale != 1 {
 		kernel.Scale(op.dLogits, scale, op.dLogits)
 	}
-	linearBackward(op.x, op.w, op.b, op.dLogits)
+	rows, in, size := op.x.Rows(), op.w.Dim(1), op.w.Dim(0)
+	linearWeightBackward(Columns{Var: op.w}, op.b, rows, in, Values[F](op.x), op.dLogits)
+	if !op.x.Constant() {
+		kernel.GemmPacked(rows, op.dLogits, size, Packed[F](op.w, false), Grad[F](op.x), in, nil, true)
+	}
 }
 
 // TokenLosses returns the cross-entropy of each row of logits [rows, V], in

@@ -23,6 +23,37 @@ func TestGradients(t *testing.T) {
 		"linear without bias": func(tape *autodiff.Tape, in in) results {
 			return results{autodiff.Linear(tape, in("x", 3, 5), in("w", 4, 5), nil)}
 		},
+		"linear of columns": func(tape *autodiff.Tape, in in) results {
+			w := in("w", 4, 5)
+			y := autodiff.LinearColumns(tape, in("x", 2, 3, 2), autodiff.Columns{Var: w, From: 1}, in("b", 4))
+			autodiff.AddLinear(tape, y, in("z", 2, 3, 3), autodiff.Columns{Var: w, From: 2})
+			return results{y}
+		},
+		"linear in a loop": func(tape *autodiff.Tape, in in) results {
+			x, w, u, b := autodiff.Tanh(tape, in("x", 6, 5)), in("w", 4, 5), in("u", 4, 9), in("b", 4)
+			h := autodiff.Tanh(tape, in("h", 3, 4))
+			tape.EnterLoop()
+			for step := range 2 { // of three rows, then of two
+				y := autodiff.Linear(tape, x.Part(3*step, 3-step), w, b)
+				autodiff.AddLinear(tape, y, h.Part(0, 3-step), autodiff.Columns{Var: u, From: 3})
+				h = autodiff.Tanh(tape, y)
+			}
+			tape.LeaveLoop()
+			return results{h, autodiff.Linear(tape, x, w, nil)}
+		},
+		"part": func(tape *autodiff.Tape, in in) results {
+			x := autodiff.Tanh(tape, in("x", 4, 2, 3))
+			return results{autodiff.Tanh(tape, x.Part(1, 2)), autodiff.Scale(tape, x, 2), autodiff.Scale(tape, x.Part(2, 2).Part(1, 1), 3)}
+		},
+		"select": func(tape *autodiff.Tape, in in) results {
+			return results{autodiff.Select(tape, in("x", 3, 2, 2), []int32{2, 0, 2, -1})}
+		},
+		"scatter": func(tape *autodiff.Tape, in in) results {
+			y := tape.Zero(2, 3, 4)
+			autodiff.Scatter(tape, y, in("a", 3, 4), []int32{5, 0, 2})
+			autodiff.Scatter(tape, y, in("b", 2, 4), []int32{2, 1})
+			return results{y}
+		},
 		"add": func(tape *autodiff.Tape, in in) results {
 			return results{autodiff.Add(tape, in("a", 2, 3), in("b", 2, 3))}
 		},

@@ -9,47 +9,89 @@ import (
 // Linear returns y = x Wᵀ + b for x [..., in], W [out, in] and b [out], which
 // may be nil: y [..., out]. W and b are parameters.
 func Linear(t *Tape, x, w, b *Var) *Var {
-	if t.dtype == Float32 {
-		return linear[float32](t, x, w, b)
+	if x.Dim(-1) != w.Dim(1) {
+		panic(fmt.Sprintf("autodiff: linear: x is %v, W is [out=%d in=%d]", x.shape, w.Dim(0), w.Dim(1)))
 	}
-	return linear[float64](t, x, w, b)
+	return LinearColumns(t, x, Columns{Var: w}, b)
 }
 
-type linearOp[F kernel.Float] struct{ x, w, b, y *Var }
-
-func linear[F kernel.Float](t *Tape, x, w, b *Var) *Var {
-	in, out := w.Dim(1), w.Dim(0)
-	if x.Dim(-1) != in {
-		panic(fmt.Sprintf("autodiff: linear: x is %v, W is [out=%d in=%d]", x.shape, out, in))
-	}
-	y := t.NewVar(x.shape.withLast(out))
-	var bias []F
-	if b != nil {
-		bias = Values[F](b)
-	}
-	kernel.GemmPacked(x.Rows(), Values[F](x), in, Packed[F](w, true), Values[F](y), out, bias, false)
-	if t.recording {
-		op := Record[linearOp[F]](t)
-		op.x, op.w, op.b, op.y = x, w, b, y
+// LinearColumns is [Linear] with the in columns of a wider W, [out, W], from
+// w.From on.
+func LinearColumns(t *Tape, x *Var, w Columns, b *Var) *Var {
+	checkLinear(x, w)
+	y := t.NewVar(x.shape.withLast(w.Var.Dim(0)))
+	if t.dtype == Float32 {
+		linear[float32](t, x, w, b, y, false)
+	} else {
+		linear[float64](t, x, w, b, y, false)
 	}
 	return y
 }
 
-// Backward: dW += dyᵀ x, db += Σ dy, dx += dy W.
-func (op *linearOp[F]) Backward() {
-	if op.y.HasGrad() {
-		linearBackward(op.x, op.w, op.b, Grad[F](op.y))
+// AddLinear adds x Wᵀ to y in place: x is [..., in], W the in columns of w
+// [out, W] from w.From on, y [..., out]. No operation before may have y as an
+// operand whose value its backward pass reads. The gradient of both terms is
+// that of y, so y stays one Var.
+func AddLinear(t *Tape, y, x *Var, w Columns) {
+	checkLinear(x, w)
+	if y.shape != x.shape.withLast(w.Var.Dim(0)) {
+		panic(fmt.Sprintf("autodiff: add linear: y is %v, x %v, W has %d rows", y.shape, x.shape, w.Var.Dim(0)))
+	}
+	if t.dtype == Float32 {
+		linear[float32](t, x, w, nil, y, true)
+	} else {
+		linear[float64](t, x, w, nil, y, true)
 	}
 }
 
-// linearBackward takes the gradient dy [..., out] of x Wᵀ + b on.
-func linearBackward[F kernel.Float](x, w, b *Var, dy []F) {
-	rows, in, out := x.Rows(), w.Dim(1), w.Dim(0)
-	kernel.Gemm(true, false, out, in, rows, dy, out, Values[F](x), in, Grad[F](w), in, true)
+func checkLinear(x *Var, w Columns) {
+	if w.From+x.Dim(-1) > w.width() {
+		panic(fmt.Sprintf("autodiff: linear: x is %v, W is %v from column %d", x.shape, w.Var.shape, w.From))
+	}
+}
+
+type linearOp[F kernel.Float] struct {
+	x, b, y *Var
+	w       Columns
+	sum     *weightSumOp[F] // in a loop
+}
+
+func linear[F kernel.Float](t *Tape, x *Var, w Columns, b, y *Var, accumulate bool) {
+	in, out := x.Dim(-1), w.Var.Dim(0)
+	var bias []F
+	if b != nil {
+		bias = Values[F](b)
+	}
+	kernel.GemmPacked(x.Rows(), Values[F](x), in, PackedColumns[F](w, in, true), Values[F](y), out, bias, accumulate)
+	if t.recording {
+		sum := sumInLoop[F](t, w, in, b, x.Rows()) // an entry before this one's
+		op := Record[linearOp[F]](t)
+		op.x, op.w, op.b, op.y, op.sum = x, w, b, y, sum
+	}
+}
+
+// Backward: dW += dyᵀ x, db += Σ dy, dx += dy W.
+func (op *linearOp[F]) Backward() {
+	if !op.y.HasGrad() {
+		return
+	}
+	rows, in, out := op.x.Rows(), op.x.Dim(-1), op.w.Var.Dim(0)
+	dy := Grad[F](op.y)
+	if op.sum != nil {
+		op.sum.add(rows, Values[F](op.x), dy)
+	} else {
+		linearWeightBackward(op.w, op.b, rows, in, Values[F](op.x), dy)
+	}
+	if !op.x.Constant() {
+		kernel.GemmPacked(rows, dy, out, PackedColumns[F](op.w, in, false), Grad[F](op.x), in, nil, true)
+	}
+}
+
+// linearWeightBackward: dW += dyᵀ x, db += Σ dy, for x [rows, in] and dy [rows, out].
+func linearWeightBackward[F kernel.Float](w Columns, b *Var, rows, in int, x, dy []F) {
+	out := w.Var.Dim(0)
+	kernel.Gemm(true, false, out, in, rows, dy, out, x, in, Grad[F](w.Var)[w.From:], w.width(), true)
 	if b != nil {
 		kernel.SumRows(Grad[F](b), rows, out, dy, out)
-	}
-	if !x.Constant() {
-		kernel.GemmPacked(rows, dy, out, Packed[F](w, false), Grad[F](x), in, nil, true)
 	}
 }

@@ -17,15 +17,17 @@ type leaf struct {
 	name   string
 	shape  Shape
 	dense  *tensor.Dense
-	packed [2]packing // the matrix as it is stored, and transposed
+	packed []*packing
 }
 
-// packing is a matrix in the kernel's layout, and the version of the parameters
-// it was made of.
+// packing is columns of a matrix in the kernel's layout, and the version of the
+// parameters it was made of.
 type packing struct {
-	version uint64
-	f32     kernel.Packed[float32]
-	f64     kernel.Packed[float64]
+	from, columns int
+	transposed    bool
+	version       uint64
+	f32           kernel.Packed[float32]
+	f64           kernel.Packed[float64]
 }
 
 // Params names, initialises and keeps the parameters of a model. A Params made
@@ -166,14 +168,16 @@ func (v *Var) Name() string {
 // transposed asks for [cols, rows]. v must be a parameter; it is packed again
 // only after [Params.Changed].
 func Packed[F kernel.Float](v *Var, transposed bool) *kernel.Packed[F] {
-	l := v.storage.leaf
+	return PackedColumns[F](Columns{Var: v}, v.Dim(1), transposed)
+}
+
+// PackedColumns is Packed of the block of columns of c.Var from c.From on.
+func PackedColumns[F kernel.Float](c Columns, columns int, transposed bool) *kernel.Packed[F] {
+	l := c.Var.storage.leaf
 	if l == nil {
 		panic("autodiff: Packed of a value that is not a parameter")
 	}
-	p := &l.packed[0]
-	if transposed {
-		p = &l.packed[1]
-	}
+	p := l.packing(c.From, columns, transposed)
 	var out *kernel.Packed[F]
 	switch any(out).(type) {
 	case *kernel.Packed[float32]:
@@ -182,13 +186,24 @@ func Packed[F kernel.Float](v *Var, transposed bool) *kernel.Packed[F] {
 		out = any(&p.f64).(*kernel.Packed[F])
 	}
 	if p.version != l.set.version {
-		rows, cols := v.shape.Dim(0), v.shape.Dim(1)
+		rows, width := c.Var.shape.Dim(0), c.Var.shape.Dim(1)
 		if transposed {
-			out.Pack(true, cols, rows, Values[F](v), cols)
+			out.Pack(true, columns, rows, Values[F](c.Var)[c.From:], width)
 		} else {
-			out.Pack(false, rows, cols, Values[F](v), cols)
+			out.Pack(false, rows, columns, Values[F](c.Var)[c.From:], width)
 		}
 		p.version = l.set.version
 	}
 	return out
+}
+
+func (l *leaf) packing(from, columns int, transposed bool) *packing {
+	for _, p := range l.packed {
+		if p.from == from && p.columns == columns && p.transposed == transposed {
+			return p
+		}
+	}
+	p := &packing{from: from, columns: columns, transposed: transposed}
+	l.packed = append(l.packed, p)
+	return p
 }

@@ -71,6 +71,57 @@ func (op *rowsOp[F]) Backward() {
 	}
 }
 
+// Select returns the rows of x [B, ...] along its first axis that index names:
+// [len(index), ...]. index must live as long as the tape.
+func Select(t *Tape, x *Var, index []int32) *Var {
+	shape := x.shape
+	size := 1
+	for _, d := range shape.dims[1:shape.rank] {
+		size *= d
+	}
+	y := Rows(t, x.Reshape(shape.dims[0], size), index)
+	shape.dims[0] = len(index)
+	y.shape = shape
+	return y
+}
+
+// Scatter adds the rows of x [n, D] to the rows of y [..., D], counted over all
+// leading axes, that index [n] names, in place. No operation before may have y
+// as an operand whose value its backward pass reads. index must live as long as
+// the tape.
+func Scatter(t *Tape, y, x *Var, index []int32) {
+	if t.dtype == Float32 {
+		scatter[float32](t, y, x, index)
+	} else {
+		scatter[float64](t, y, x, index)
+	}
+}
+
+type scatterOp[F kernel.Float] struct {
+	x, y  *Var
+	index []int32
+}
+
+func scatter[F kernel.Float](t *Tape, y, x *Var, index []int32) {
+	d := x.Dim(-1)
+	kernel.ScatterStridedAdd(len(index), d, Values[F](y), d, Values[F](x), d, index)
+	if t.recording {
+		op := Record[scatterOp[F]](t)
+		op.x, op.y, op.index = x, y, index
+	}
+}
+
+func (op *scatterOp[F]) Backward() {
+	if !op.y.HasGrad() || op.x.Constant() {
+		return
+	}
+	d := op.x.Dim(-1)
+	dx, dy := Grad[F](op.x), Grad[F](op.y)
+	for r, i := range op.index {
+		kernel.AddTo(dx[r*d:(r+1)*d], dy[int(i)*d:])
+	}
+}
+
 // Concat joins a [..., M] and b [..., N] along the last axis: [..., M+N].
 func Concat(t *Tape, a, b *Var) *Var {
 	if a.Rows() != b.Rows() || a.shape.withLast(1) != b.shape.withLast(1) {

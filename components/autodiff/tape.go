@@ -33,6 +33,7 @@ type Tape struct {
 	arena     arena
 	slabs     slabs
 	ops       []Op
+	loop      loop
 	key       uint64 // of this step's dropout masks
 	drawn     uint64 // dropout decisions taken this step
 	profile   *Profile
@@ -53,6 +54,7 @@ func (t *Tape) Reset(training, record bool) {
 	for _, s := range t.slabs {
 		s.reset()
 	}
+	t.LeaveLoop()
 	t.training, t.recording = training, record
 	t.key, t.drawn = 0, 0
 }

@@ -105,6 +105,13 @@ func (t *Tape) NewVar(shape Shape) *Var {
 // New is NewVar with the sizes spelt out.
 func (t *Tape) New(dims ...int) *Var { return t.NewVar(NewShape(dims...)) }
 
+// Zero is New with every element zero.
+func (t *Tape) Zero(dims ...int) *Var {
+	v := t.New(dims...)
+	clear(unsafe.Slice((*byte)(v.storage.value), v.Size()*t.dtype.size()))
+	return v
+}
+
 // Constant returns a Var that holds values, converted to the tape's element
 // type, and takes no gradient.
 func (t *Tape) Constant(values []float32, dims ...int) *Var {
@@ -172,6 +179,40 @@ func (v *Var) Reshape(dims ...int) *Var {
 	return r
 }
 
+// Part returns n rows of v along its first axis, from row from on: the same
+// memory, value and gradient. v is not a parameter.
+func (v *Var) Part(from, n int) *Var {
+	s := v.storage
+	row := 0
+	if v.shape.dims[0] > 0 {
+		row = s.size / v.shape.dims[0]
+	}
+	if from < 0 || n < 0 || from+n > v.shape.dims[0] {
+		panic(fmt.Sprintf("autodiff: rows %d to %d of %v", from, from+n, v.shape))
+	}
+	if n == v.shape.dims[0] {
+		return v
+	}
+	r, part := take[Var](s.tape.slabs), take[storage](s.tape.slabs)
+	*part = *s
+	part.size = n * row
+	if n > 0 {
+		part.value = unsafe.Add(s.value, from*row*s.dtype.size())
+	}
+	if !s.constant {
+		if s.grad == nil {
+			s.zeroGrad()
+		}
+		part.grad = s.grad
+		if n > 0 {
+			part.grad = unsafe.Add(s.grad, from*row*s.dtype.size())
+		}
+	}
+	r.shape, r.storage = v.shape, part
+	r.shape.dims[0] = n
+	return r
+}
+
 // Values returns v's elements, row-major. F must be the tape's element type.
 func Values[F kernel.Float](v *Var) []F {
 	v.check(unsafe.Sizeof(*new(F)))
@@ -186,12 +227,17 @@ func Grad[F kernel.Float](v *Var) []F {
 	if s.constant {
 		panic("autodiff: gradient of a constant")
 	}
-	if s.grad != nil {
-		return unsafe.Slice((*F)(s.grad), s.size)
+	if s.grad == nil {
+		s.zeroGrad()
 	}
-	g := Zeros[F](s.tape, max(1, s.size))[:s.size]
-	s.grad = unsafe.Pointer(unsafe.SliceData(g))
-	return g
+	return unsafe.Slice((*F)(s.grad), s.size)
+}
+
+// zeroGrad gives a value of a tape its gradient.
+func (s *storage) zeroGrad() {
+	bytes := max(1, s.size) * s.dtype.size()
+	s.grad = s.tape.arena.take(bytes)
+	clear(unsafe.Slice((*byte)(s.grad), bytes))
 }
 
 // gradOrScratch is Grad, or where v is constant memory for a kernel that wants a

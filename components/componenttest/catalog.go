@@ -1,6 +1,7 @@
 package componenttest
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,9 +25,11 @@ type (
 //   - every other value of an option of an encoder, with every decoder, without
 //     attention and with one;
 //   - every other value of an option of a decoder, with every encoder, likewise;
-//   - every other value of an option of an attention, with every decoder.
+//   - every other value of an option of an attention, with every decoder;
+//   - every switch of a decoder turned over, with every attention.
 //
-// With testing.Short the last three are left out.
+// With testing.Short the last four are left out. A pairing that cannot work must
+// be refused with a fault that names an option.
 func Catalog(t *testing.T, c *components.Catalog) {
 	t.Run("schema", func(t *testing.T) {
 		schema(t, &c.Encoders)
@@ -40,7 +43,13 @@ func Catalog(t *testing.T, c *components.Catalog) {
 	encoders, decoders, attentions := small(t, &c.Encoders), small(t, &c.Decoders), small(t, &c.Attentions)
 	run := func(e encoder, d decoder, a attention) {
 		parts := components.Parts{Encoder: e.build, Decoder: d.build, Attention: a.build}
-		t.Run(strings.Join([]string{e.name, d.name, a.name}, "/"), func(t *testing.T) { modelSuite(t, parts, 4) })
+		t.Run(strings.Join([]string{e.name, d.name, a.name}, "/"), func(t *testing.T) {
+			if _, err := components.Check(parts, vocabulary, vocabulary); err != nil {
+				refused(t, err, d)
+				return
+			}
+			modelSuite(t, parts, 4)
+		})
 	}
 	for _, e := range encoders {
 		for _, d := range decoders {
@@ -84,6 +93,28 @@ func Catalog(t *testing.T, c *components.Catalog) {
 				run(encoders[0], d, a)
 			}
 		}
+	}
+	for _, base := range decoders {
+		for _, d := range base.others {
+			if !d.isSwitch {
+				continue
+			}
+			for _, a := range attentions {
+				if a.name != none.name && a.name != attentions[0].name { // which met it above
+					run(encoders[0], d, a)
+				}
+			}
+		}
+	}
+}
+
+// refused fails unless the parts do not fit for an option of the decoder that
+// the error names, and that has another value than its default.
+func refused(t *testing.T, err error, d decoder) {
+	t.Helper()
+	var fault registry.Fault
+	if !errors.As(err, &fault) || d.changed == "" || fault.Key != "model.decoder."+d.changed {
+		t.Errorf("the parts do not fit: %v", err)
 	}
 }
 
@@ -143,6 +174,8 @@ type variant[C, D any] struct {
 	build    registry.Build[C, D]
 	defaults registry.Build[C, D]
 	others   []variant[C, D]      // with one other option each
+	changed  string               // the one other option, in one of others
+	isSwitch bool                 // the one other option is a boolean
 	dropout  registry.Build[C, D] // with dropout, nil where it has none
 }
 
@@ -162,7 +195,7 @@ func small[C, D any](t *testing.T, k *registry.Kind[C, D]) []variant[C, D] {
 			for _, value := range otherValues(o, base[o.Key]) {
 				options := maps.Clone(base)
 				options[o.Key] = value
-				other := variant[C, D]{name: fmt.Sprintf("%s(%s=%v)", name, o.Key, value), build: Build(t, k, name, options)}
+				other := variant[C, D]{name: fmt.Sprintf("%s(%s=%v)", name, o.Key, value), build: Build(t, k, name, options), changed: o.Key, isSwitch: o.Type == "boolean"}
 				v.others = append(v.others, other)
 				if o.Key == "dropout" {
 					v.dropout = other.build

@@ -6,6 +6,7 @@ import (
 	"exp/components"
 	"exp/components/autodiff"
 	"exp/components/nn"
+	"exp/registry"
 )
 
 // DecoderOptions is what all recurrent decoders have.
@@ -13,7 +14,8 @@ type DecoderOptions struct {
 	EmbeddingSize int     `toml:"embedding_size" doc:"size E of the target embedding"`
 	HiddenSize    int     `toml:"hidden_size" doc:"size H of the hidden state"`
 	NumLayers     int     `toml:"num_layers" doc:"layers, one on the other"`
-	Dropout       float64 `toml:"dropout" doc:"drop probability of the embedding, between layers and before the output layer, in [0, 1)"`
+	InputFeeding  bool    `toml:"input_feeding" doc:"the lowest layer reads [embedding; attentional state of the step before] (Luong et al. 2015, section 3.3)"`
+	Dropout       float64 `toml:"dropout" doc:"drop probability of the embedding, between layers and before the output layer, in [0, 1); what is fed is not dropped"`
 }
 
 func defaultDecoder() DecoderOptions {
@@ -27,6 +29,7 @@ func (o DecoderOptions) Validate() error {
 
 const decoderDoc = " The context is read with the top layer's output as query, and attentional state = tanh(W [context; output]) " +
 	"(Luong et al. 2015, equation 5) predicts the next token; without attention the output itself does. " +
+	"With input feeding that state, before its dropout and zero at first, is read along with the next embedding. " +
 	"The first state comes from the encoder's final state, or from the mean of the memory where there is none."
 
 // RNNDecoderOptions configures the rnn decoder.
@@ -69,7 +72,8 @@ func NewGRUDecoder(o GRUDecoderOptions, d components.DecoderDeps) (components.De
 }
 
 // decoder is an embedding, a stack of recurrent layers, and an attention after
-// them.
+// them. With input feeding the lowest layer reads the attentional state of the
+// step before, too.
 type decoder struct {
 	embedder  components.Embedder
 	layers    []*layer
@@ -77,7 +81,9 @@ type decoder struct {
 	attention components.Attention // nil without
 	combine   nn.Linear            // [H, C+H]
 	dropout   float64
-	states    []state // of the layers in a teacher-forced pass
+	feeding   bool
+	state     decoderState    // of a teacher-forced pass
+	bias      []*autodiff.Var // [gates·H] of each layer, during an unroll
 }
 
 func newDecoder(c cell, o DecoderOptions, d components.DecoderDeps) (components.Decoder, error) {
@@ -85,9 +91,13 @@ func newDecoder(c cell, o DecoderOptions, d components.DecoderDeps) (components.
 	if err != nil {
 		return nil, err
 	}
-	dec := &decoder{embedder: embedder, dropout: o.Dropout, states: make([]state, o.NumLayers)}
+	dec := &decoder{embedder: embedder, dropout: o.Dropout, feeding: o.InputFeeding}
+	dec.state.layers = make([]state, o.NumLayers)
 	dec.bridge = newBridge(d.Params, c, o.NumLayers, o.HiddenSize, d.MemorySize, d.Final)
 	in := o.EmbeddingSize
+	if o.InputFeeding {
+		in += o.HiddenSize
+	}
 	for i := range o.NumLayers {
 		dec.layers = append(dec.layers, newLayer(d.Params.Scope("layer"+strconv.Itoa(i)), c, in, o.HiddenSize, false))
 		in = o.HiddenSize
@@ -98,6 +108,8 @@ func newDecoder(c cell, o DecoderOptions, d components.DecoderDeps) (components.
 	}
 	if dec.attention != nil {
 		dec.combine = nn.NewProjection(d.Params, "combine", dec.attention.ContextSize()+o.HiddenSize, o.HiddenSize)
+	} else if o.InputFeeding {
+		return nil, registry.Fault{Key: "input_feeding", Problem: "feeds the attentional state, which there is none of without attention; want false, or an attention"}
 	}
 	return dec, nil
 }
@@ -105,51 +117,65 @@ func newDecoder(c cell, o DecoderOptions, d components.DecoderDeps) (components.
 // OutputSize is H.
 func (d *decoder) OutputSize() int { return d.layers[0].hidden() }
 
-// Decode unrolls the stack over all target tokens, then attends with all its
-// outputs at once.
-func (d *decoder) Decode(t *autodiff.Tape, memory components.Memory, target components.Sequences) components.Decoded {
-	d.bridge.start(t, memory, d.states)
-	var prepared components.Prepared
-	if d.attention != nil {
-		prepared = d.attention.Prepare(t, memory)
-	}
-	return d.unroll(t, d.states, prepared, target)
-}
-
-// decoderState is the layers' states and the prepared memory.
+// decoderState is the layers' states, the attentional state that is fed (nil for
+// zero), and the prepared memory.
 type decoderState struct {
 	layers   []state
+	fed      *autodiff.Var // [B, H]
 	prepared components.Prepared
+}
+
+// Decode unrolls the stack over all target tokens, then attends with all its
+// outputs at once; with input feeding it does both step after step.
+func (d *decoder) Decode(t *autodiff.Tape, memory components.Memory, target components.Sequences) components.Decoded {
+	d.start(t, memory, &d.state)
+	return d.unroll(t, &d.state, target)
 }
 
 // Start bridges the memory.
 func (d *decoder) Start(t *autodiff.Tape, memory components.Memory) components.DecoderState {
 	s := &decoderState{layers: make([]state, len(d.layers))}
+	d.start(t, memory, s)
+	return s
+}
+
+func (d *decoder) start(t *autodiff.Tape, memory components.Memory, s *decoderState) {
 	d.bridge.start(t, memory, s.layers)
+	s.fed = nil
 	if d.attention != nil {
 		s.prepared = d.attention.Prepare(t, memory)
 	}
-	return s
 }
 
 // Step unrolls the stack over one token.
 func (d *decoder) Step(t *autodiff.Tape, s components.DecoderState, tokens components.Sequences) components.Decoded {
-	now := s.(*decoderState)
-	return d.unroll(t, now.layers, now.prepared, tokens)
+	return d.unroll(t, s.(*decoderState), tokens)
 }
 
-// unroll runs the stack from states, and leaves its last states there.
-func (d *decoder) unroll(t *autodiff.Tape, states []state, memory components.Prepared, target components.Sequences) components.Decoded {
+// unroll runs the stack from the state s. Over one token it leaves the next
+// state there.
+func (d *decoder) unroll(t *autodiff.Tape, s *decoderState, target components.Sequences) components.Decoded {
 	packing := pack(t, target.Lengths, target.Steps)
-	x := d.embedder.Embed(t, target)
-	for i, l := range d.layers {
-		x, states[i] = l.forward(t, autodiff.Dropout(t, x, d.dropout), packing, states[i])
-	}
+	x := autodiff.Dropout(t, d.embedder.Embed(t, target), d.dropout)
 	var weights *autodiff.Var
-	if d.attention != nil {
-		var context *autodiff.Var
-		context, weights = d.attention.Attend(t, x, memory)
-		x = autodiff.Tanh(t, d.combine.Forward(t, autodiff.Concat(t, context, x)))
+	if d.feeding {
+		x, weights = d.feed(t, s, x, packing)
+	} else {
+		for i, l := range d.layers {
+			if i > 0 {
+				x = autodiff.Dropout(t, x, d.dropout)
+			}
+			x, s.layers[i] = l.forward(t, x, packing, s.layers[i])
+		}
+		if d.attention != nil {
+			x, weights = d.attend(t, x, s.prepared)
+		}
 	}
 	return components.Decoded{States: autodiff.Dropout(t, x, d.dropout), Weights: weights}
+}
+
+// attend turns outputs x [B, T, H] of the top layer into attentional states.
+func (d *decoder) attend(t *autodiff.Tape, x *autodiff.Var, memory components.Prepared) (attentional, weights *autodiff.Var) {
+	context, weights := d.attention.Attend(t, x, memory)
+	return autodiff.Tanh(t, d.combine.Forward(t, autodiff.Concat(t, context, x))), weights
 }

@@ -22,7 +22,6 @@ var notBuilt = []string{
 	"opt_adamw",
 	"opt_rmsprop",
 	"train_gru_none",              // trained with rmsprop
-	"train_lstm_bi_additive_feed", // input feeding
 }
 
 // kinds is what a case's kind asks for. Each builds what the case describes,
