@@ -21,7 +21,7 @@ var notBuilt = []string{
 	"opt_adagrad",
 	"opt_adamw",
 	"opt_rmsprop",
-	"train_gru_none",              // trained with rmsprop
+	"train_gru_none", // trained with rmsprop
 }
 
 // kinds is what a case's kind asks for. Each builds what the case describes,
