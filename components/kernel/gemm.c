@@ -86,8 +86,8 @@ void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const f
 				const float *ap = a + i * row_a + p * step_a;
 				t.row_a = row_a, t.step_a = step_a;
 				if (pack_a) {
-					transpose(t.k, mi, ap, lda, scratch_a, EXP_LD_A);
-					ap = scratch_a, t.row_a = EXP_LD_A, t.step_a = 1;
+					for (int64_t q = 0; q < t.k; q++) memcpy(scratch_a + q * EXP_LD_A, ap + q * lda, (size_t)mi * sizeof(float));
+					ap = scratch_a, t.row_a = 1, t.step_a = EXP_LD_A;
 				}
 				multiply_block(&t, mi, nj, ap, bp, c + i * ldc + j, NULL);
 			}

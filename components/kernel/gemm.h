@@ -10,8 +10,8 @@ enum {
 	EXP_BLOCK_K = 256,  // summed indices a block: a panel of B, 16 KiB, stays in the first-level cache
 	EXP_BLOCK_M = 192,  // rows of A a block: 192 KiB, stays in the second-level cache
 	EXP_BLOCK_N = 1024, // columns of B packed at a time
-	EXP_LD_A = EXP_BLOCK_K + 16, // leading dimension of a packed block of A, no power of two: its rows then fall in different cache sets
-	EXP_SCRATCH = EXP_BLOCK_K * EXP_BLOCK_N + EXP_BLOCK_M * EXP_LD_A, // floats that exp_gemm packs into
+	EXP_LD_A = EXP_BLOCK_M + 16, // leading dimension of a packed block of a transposed A, which falls in all sets of the cache
+	EXP_SCRATCH = EXP_BLOCK_K * EXP_BLOCK_N + EXP_BLOCK_K * EXP_LD_A, // floats that exp_gemm packs into
 };
 
 // See gemm.go. scratch is [EXP_SCRATCH] where A or B is to be packed.

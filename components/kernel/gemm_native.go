@@ -23,13 +23,14 @@ var scratchPool = sync.Pool{New: func() any { return new([C.EXP_SCRATCH]C.float)
 // packing it first.
 const directB = 24
 
-// directA is the number of elements of a transposed A up to which the same
-// holds for A.
-const directA = 4096
+// directStride is the leading dimension up to which the same holds for any B,
+// and for a transposed A, whose columns a product walks along: at more, and
+// worst at a power of two, they fall into few sets of the cache.
+const directStride = 256
 
 func gemmNative(transA, transB bool, m, n, k int, a *C.float, lda int, b *C.float, ldb int, c *C.float, ldc int, accumulate bool) {
-	packA := transA && m*k > directA
-	packB := transB || m > directB
+	packA := transA && lda > directStride
+	packB := transB || m > directB && ldb > directStride
 	if !packA && !packB {
 		C.exp_gemm(cBool(transA), 0, C.int64_t(m), C.int64_t(n), C.int64_t(k), a, C.int64_t(lda), b, C.int64_t(ldb), c, C.int64_t(ldc), cBool(accumulate), 0, 0, nil)
 		return
