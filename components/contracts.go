@@ -59,6 +59,9 @@ type Decoder interface {
 	// Step reads the token of every row, the result of the step before or [Bos],
 	// [B, 1] with every length 1, and moves state on: [B, 1, D].
 	Step(t *autodiff.Tape, state DecoderState, tokens Sequences) Decoded
+	// Select makes state that of the rows that rows names, in their order: rows
+	// may be left out, and named more than once.
+	Select(t *autodiff.Tape, state DecoderState, rows []int32)
 }
 
 // DecoderState is what a decoder remembers between two steps.
@@ -110,14 +113,22 @@ type Prepared struct {
 	Keys    *autodiff.Var // [B, S, ...]
 	Values  *autodiff.Var // [B, S, M]
 	Lengths []int32       // [B]
+
+	sources []int32 // [B]: the row of the memory that each was; nil: itself
 }
 
 // Select returns the memory of the rows that rows names, which must live as long
-// as the tape.
+// as the tape if that records. Where each row stays a row of the same source, as
+// in a beam, that is p itself.
 func (p Prepared) Select(t *autodiff.Tape, rows []int32) Prepared {
-	s := Prepared{Keys: p.Keys, Values: p.Values, Lengths: autodiff.Ints(t, len(rows))}
+	s := Prepared{Keys: p.Keys, Values: p.Values, Lengths: autodiff.Ints(t, len(rows)), sources: autodiff.Ints(t, len(rows))}
+	same := len(rows) == len(p.Lengths)
 	for i, row := range rows {
-		s.Lengths[i] = p.Lengths[row]
+		s.Lengths[i], s.sources[i] = p.Lengths[row], p.source(row)
+		same = same && s.sources[i] == p.source(int32(i))
+	}
+	if same {
+		return p
 	}
 	if s.Values != nil {
 		s.Values = autodiff.Select(t, p.Values, rows)
@@ -130,6 +141,13 @@ func (p Prepared) Select(t *autodiff.Tape, rows []int32) Prepared {
 		s.Keys = autodiff.Select(t, p.Keys, rows)
 	}
 	return s
+}
+
+func (p Prepared) source(row int32) int32 {
+	if p.sources == nil {
+		return row
+	}
+	return p.sources[row]
 }
 
 // First returns the memory of the first n rows.

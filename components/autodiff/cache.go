@@ -7,6 +7,8 @@ import "exp/components/kernel"
 type Cache struct {
 	Values  *Var    // [B, capacity, W], of which the first Lengths steps are filled
 	Lengths []int32 // [B], all the number of steps appended
+
+	spare *Var // what Values was before the last Select
 }
 
 const firstCapacity = 16
@@ -44,5 +46,40 @@ func appendStep[F kernel.Float](t *Tape, c *Cache, x Columns, width int) {
 		at := x.at(b, 0, 0)
 		copy(dst[(b*capacity+steps)*width:][:width], src[at:at+width])
 		c.Lengths[b]++
+	}
+}
+
+// Select makes the cache that of the rows that rows names, in their order. Two
+// blocks of memory take turns, so a search that selects at every step does not
+// fill the tape.
+func (c *Cache) Select(t *Tape, rows []int32) {
+	if c.Values == nil {
+		return // of no steps
+	}
+	if t.dtype == Float32 {
+		selectRows[float32](t, c, rows)
+	} else {
+		selectRows[float64](t, c, rows)
+	}
+}
+
+func selectRows[F kernel.Float](t *Tape, c *Cache, rows []int32) {
+	steps, capacity, width := int(c.Lengths[0]), c.Values.Dim(1), c.Values.Dim(2)
+	to := c.spare
+	if to == nil || to.Dim(0) < len(rows) || to.Dim(1) != capacity {
+		to = t.New(len(rows), capacity, width)
+	}
+	to = to.Part(0, len(rows))
+	dst, src := Values[F](to), Values[F](c.Values)
+	for i, row := range rows {
+		copy(dst[i*capacity*width:][:steps*width], src[int(row)*capacity*width:])
+	}
+	c.spare, c.Values = c.Values, to
+	if len(rows) > len(c.Lengths) {
+		c.Lengths = Ints(t, len(rows))
+	}
+	c.Lengths = c.Lengths[:len(rows)]
+	for i := range c.Lengths {
+		c.Lengths[i] = int32(steps)
 	}
 }

@@ -38,6 +38,7 @@ func modelSuite(t *testing.T, parts components.Parts, samples int) {
 	t.Run("alone", s.alone)
 	t.Run("future", s.future)
 	t.Run("stepping", s.stepping)
+	t.Run("selecting", s.selecting)
 	t.Run("weights", s.weights)
 	t.Run("seed", s.seed)
 	t.Run("poison", s.poison)
@@ -286,6 +287,58 @@ func (s subject) stepping(t *testing.T) {
 			}
 			if decoded.Weights != nil {
 				same(t, "weights", weightsOf(decoded.Weights, row, 1, batch.Source.Lengths[row])[0], want.weights[row][step])
+			}
+		}
+	}
+}
+
+// A row that was selected goes on as it would have without.
+func (s subject) selecting(t *testing.T) {
+	m, batch := s.native(t), batchOf(pairs())
+	in := batch.TargetIn
+	// walk steps through the targets, selecting before each step what selections
+	// names, and returns of every step the state and the weights of each row.
+	walk := func(selections [][]int32) (rows [][]int32, states, weights [][][]float32) {
+		tape := autodiff.NewTape(autodiff.Float32)
+		tape.Poison()
+		tape.Reset(false, false)
+		state := m.Decoder.Start(tape, m.Encoder.Encode(tape, batch.Source))
+		now := make([]int32, in.Batch) // the row of the batch that each row is
+		for row := range now {
+			now[row] = int32(row)
+		}
+		for step, selected := range selections {
+			if selected != nil {
+				var next []int32
+				for _, row := range selected {
+					next = append(next, now[row])
+				}
+				m.Decoder.Select(tape, state, selected)
+				now = next
+			}
+			tokens := components.Sequences{Batch: len(now), Steps: 1}
+			for _, row := range now {
+				tokens.Tokens, tokens.Lengths = append(tokens.Tokens, in.Tokens[int(row)*in.Steps+step]), append(tokens.Lengths, 1)
+			}
+			decoded := m.Decoder.Step(tape, state, tokens)
+			var said, seen [][]float32
+			for i, row := range now {
+				said = append(said, steps(decoded.States, i, 1)[0])
+				if decoded.Weights != nil {
+					seen = append(seen, weightsOf(decoded.Weights, i, 1, batch.Source.Lengths[row])[0])
+				}
+			}
+			rows, states, weights = append(rows, now), append(states, said), append(weights, seen)
+		}
+		return rows, states, weights
+	}
+	_, wantStates, wantWeights := walk(make([][]int32, in.Steps))
+	rows, states, weights := walk([][]int32{{3, 0, 2, 0, 0}, {1, 0, 4}, nil, {2, 2, 1, 0}, {3}})
+	for step := range rows {
+		for i, row := range rows[step] {
+			same(t, "states", states[step][i], wantStates[step][row])
+			if weights[step] != nil {
+				same(t, "weights", weights[step][i], wantWeights[step][row])
 			}
 		}
 	}

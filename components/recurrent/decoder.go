@@ -152,6 +152,20 @@ func (d *decoder) Step(t *autodiff.Tape, s components.DecoderState, tokens compo
 	return d.unroll(t, s.(*decoderState), tokens)
 }
 
+// Select selects rows of all states and of the prepared memory.
+func (d *decoder) Select(t *autodiff.Tape, state components.DecoderState, rows []int32) {
+	s := state.(*decoderState)
+	for i := range s.layers {
+		s.layers[i] = s.layers[i].rows(t, rows)
+	}
+	if s.fed != nil {
+		s.fed = autodiff.Select(t, s.fed, rows)
+	}
+	if d.attention != nil {
+		s.prepared = s.prepared.Select(t, rows)
+	}
+}
+
 // unroll runs the stack from the state s. Over one token it leaves the next
 // state there.
 func (d *decoder) unroll(t *autodiff.Tape, s *decoderState, target components.Sequences) components.Decoded {

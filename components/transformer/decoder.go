@@ -130,6 +130,20 @@ func (d *decoder) Step(t *autodiff.Tape, state components.DecoderState, tokens c
 	return components.Decoded{States: d.last(t, x), Weights: weights}
 }
 
+// Select selects rows of the caches, the summary and the prepared memory.
+func (d *decoder) Select(t *autodiff.Tape, state components.DecoderState, rows []int32) {
+	s := state.(*decoderState)
+	for i := range d.layers {
+		s.caches[i].Select(t, rows)
+		if d.layers[i].attention != nil {
+			s.prepared[i] = s.prepared[i].Select(t, rows)
+		}
+	}
+	if s.summary != nil {
+		s.summary = autodiff.Select(t, s.summary, rows)
+	}
+}
+
 // DecoderLayer is causal self-attention, attention to the memory, and a
 // feed-forward network.
 type DecoderLayer struct {
