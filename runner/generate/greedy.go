@@ -8,24 +8,24 @@ import (
 
 // Greedy decodes a batch of sources, always taking the most probable token, the
 // first of equals. A hypothesis ends before its [components.Eos], or after
-// maxLength tokens. It resets t, and a hypothesis does not depend on the others
-// of its batch.
+// maxLength tokens; one that has ended leaves the batch. It resets t, and a
+// hypothesis does not depend on the others of its batch.
 func Greedy(m *components.Model, t *autodiff.Tape, source components.Sequences, maxLength int) [][]int32 {
 	hypotheses := make([][]int32, source.Batch)
-	finished := make([]bool, source.Batch)
-	open := source.Batch
-	GreedySteps(m, t, source, maxLength, func(next []int32) bool {
-		for b, token := range next {
-			switch {
-			case finished[b]:
-			case token == components.Eos:
-				finished[b] = true
-				open--
-			default:
-				hypotheses[b] = append(hypotheses[b], token)
+	open := everyRow(source.Batch) // the source of each row
+	stay := make([]int32, 0, source.Batch)
+	greedy(m, t, source, maxLength, func(next []int32) []int32 {
+		stay = stay[:0]
+		for row, token := range next {
+			if token == components.Eos {
+				continue
 			}
+			to := open[row]
+			hypotheses[to] = append(hypotheses[to], token)
+			open[len(stay)] = to
+			stay = append(stay, int32(row))
 		}
-		return open > 0
+		return stay
 	})
 	return hypotheses
 }
@@ -34,21 +34,62 @@ func Greedy(m *components.Model, t *autodiff.Tape, source components.Sequences, 
 // sources, whatever they say, and hands the tokens [B] of each step to visit,
 // which must not keep them and says whether to go on. It resets t.
 func GreedySteps(m *components.Model, t *autodiff.Tape, source components.Sequences, n int, visit func(next []int32) bool) {
-	t.Reset(false, false)
-	memory := m.Encoder.Encode(t, source)
-	state := m.Decoder.Start(t, memory)
+	all := everyRow(source.Batch)
+	greedy(m, t, source, n, func(next []int32) []int32 {
+		if visit(next) {
+			return all
+		}
+		return nil
+	})
+}
 
-	batch := source.Batch
-	input := components.Sequences{Tokens: make([]int32, batch), Lengths: make([]int32, batch), Batch: batch, Steps: 1}
-	for b := range batch {
-		input.Tokens[b], input.Lengths[b] = components.Bos, 1
+func everyRow(batch int) []int32 {
+	rows := make([]int32, batch)
+	for row := range rows {
+		rows[row] = int32(row)
 	}
-	next := make([]int32, batch)
-	for more := batch > 0; more && n > 0; n-- {
-		decoded := m.Decoder.Step(t, state, input)
+	return rows
+}
+
+// greedy takes up to n steps. visit is given the tokens of each, one a row, and
+// returns the rows that go on.
+func greedy(m *components.Model, t *autodiff.Tape, source components.Sequences, n int, visit func(next []int32) (stay []int32)) {
+	t.Reset(false, false)
+	state := m.Decoder.Start(t, m.Encoder.Encode(t, source))
+
+	var input step
+	input.begin(source.Batch)
+	next := make([]int32, source.Batch)
+	for ; len(next) > 0 && n > 0; n-- {
+		decoded := m.Decoder.Step(t, state, input.Sequences)
 		autodiff.Argmax(m.Output.Forward(t, decoded.States), next)
-		more = visit(next)
-		// The embedding has read input already: its tokens can be replaced.
-		copy(input.Tokens, next)
+		stay := visit(next)
+		input.clear() // the embedding has read it
+		for _, row := range stay {
+			input.add(next[row])
+		}
+		if 0 < len(stay) && len(stay) < len(next) {
+			m.Decoder.Select(t, state, stay)
+		}
+		next = next[:len(stay)]
 	}
+}
+
+// step is one token of every row.
+type step struct{ components.Sequences }
+
+// begin makes it the first step of so many rows.
+func (s *step) begin(batch int) {
+	s.clear()
+	for range batch {
+		s.add(components.Bos)
+	}
+}
+
+func (s *step) clear() {
+	s.Sequences = components.Sequences{Tokens: s.Tokens[:0], Lengths: s.Lengths[:0], Steps: 1}
+}
+
+func (s *step) add(token int32) {
+	s.Tokens, s.Lengths, s.Batch = append(s.Tokens, token), append(s.Lengths, 1), s.Batch+1
 }

@@ -2,6 +2,7 @@ package generate
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"exp/components"
@@ -10,25 +11,40 @@ import (
 	"exp/components/standard"
 )
 
-const vocabulary = 12
+const vocabulary = 12 // of the targets
+
+// architectures is encoder, decoder and attention; a decoder that is fed has
+// input feeding.
+var architectures = [][3]string{
+	{"lstm", "lstm", "additive"}, {"gru", "gru", "none"}, {"rnn", "rnn", "dot"},
+	{"lstm", "lstm fed", "additive"}, {"gru", "gru fed", "multihead"}, {"transformer", "rnn fed", "general"},
+	{"transformer", "transformer", "multihead"}, {"transformer", "transformer", "none"},
+	{"transformer", "gru", "general"}, {"lstm", "transformer", "scaled_dot"},
+}
 
 // model returns a model whose parameters are large enough for it to say various
 // things.
-func model(t *testing.T, encoder, decoder, attention string, seed uint64) *components.Model {
+func model(t *testing.T, architecture [3]string, vocabulary int, seed uint64) *components.Model {
 	t.Helper()
 	catalog := standard.Catalog()
+	encoder, attention := architecture[0], architecture[2]
+	decoder, fed := strings.CutSuffix(architecture[1], " fed")
 	options := func(name string) map[string]any {
 		if name == "transformer" {
 			return map[string]any{"model_size": 8, "num_heads": 2, "ffn_size": 8}
 		}
 		return map[string]any{"embedding_size": 5, "hidden_size": 8}
 	}
+	decoderOptions := options(decoder)
+	if fed {
+		decoderOptions["input_feeding"] = true
+	}
 	params := autodiff.NewParams(autodiff.Float32, seed)
 	m, err := components.NewModel(components.Parts{
 		Encoder:   componenttest.Build(t, &catalog.Encoders, encoder, options(encoder)),
-		Decoder:   componenttest.Build(t, &catalog.Decoders, decoder, options(decoder)),
+		Decoder:   componenttest.Build(t, &catalog.Decoders, decoder, decoderOptions),
 		Attention: componenttest.Build(t, &catalog.Attentions, attention, nil),
-	}, params, vocabulary, vocabulary)
+	}, params, 12, vocabulary)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,14 +95,10 @@ func slow(m *components.Model, source []int32, maxLength int) []int32 {
 func TestGreedy(t *testing.T) {
 	const maxLength = 20 // more than the first capacity of a decoder's cache
 	ended, cut := 0, 0
-	for _, test := range [][3]string{
-		{"lstm", "lstm", "additive"}, {"gru", "gru", "none"}, {"rnn", "rnn", "dot"},
-		{"transformer", "transformer", "multihead"}, {"transformer", "transformer", "none"},
-		{"transformer", "gru", "general"}, {"lstm", "transformer", "scaled_dot"},
-	} {
-		t.Run(test[0]+"/"+test[1]+"/"+test[2], func(t *testing.T) {
+	for _, architecture := range architectures {
+		t.Run(strings.Join(architecture[:], "/"), func(t *testing.T) {
 			for seed := range uint64(4) {
-				m := model(t, test[0], test[1], test[2], seed)
+				m := model(t, architecture, vocabulary, seed)
 				tape := autodiff.NewTape(autodiff.Float32)
 				tape.Poison()
 				got := Greedy(m, tape, batch(sources), maxLength)
@@ -113,7 +125,7 @@ func TestGreedy(t *testing.T) {
 }
 
 func TestGreedyOfNothing(t *testing.T) {
-	m := model(t, "gru", "gru", "dot", 1)
+	m := model(t, [3]string{"gru", "gru", "dot"}, vocabulary, 1)
 	tape := autodiff.NewTape(autodiff.Float32)
 	for row, h := range Greedy(m, tape, batch(sources), 0) {
 		if len(h) != 0 {
@@ -127,7 +139,7 @@ func TestGreedyOfNothing(t *testing.T) {
 
 // GreedySteps goes on past the end of every hypothesis.
 func TestGreedySteps(t *testing.T) {
-	m := model(t, "gru", "gru", "dot", 1)
+	m := model(t, [3]string{"gru", "gru", "dot"}, vocabulary, 1)
 	bias := m.Output.Bias.Float32s()
 	bias[components.Eos] = 1000
 	if err := m.Params.Set(m.Output.Bias, bias); err != nil {
@@ -151,5 +163,41 @@ func TestGreedySteps(t *testing.T) {
 	GreedySteps(m, tape, batch(sources), 5, func([]int32) bool { steps++; return steps < 2 })
 	if steps != 2 {
 		t.Errorf("%d steps, want 2: then visit said to stop", steps)
+	}
+}
+
+// counted notes how many rows each step has.
+type counted struct {
+	components.Decoder
+	rows []int
+}
+
+func (c *counted) Step(t *autodiff.Tape, s components.DecoderState, tokens components.Sequences) components.Decoded {
+	c.rows = append(c.rows, tokens.Batch)
+	return c.Decoder.Step(t, s, tokens)
+}
+
+// A hypothesis that has ended leaves the batch.
+func TestGreedyLeaves(t *testing.T) {
+	const maxLength = 20
+	for seed := range uint64(4) {
+		m := model(t, [3]string{"lstm", "lstm", "additive"}, vocabulary, seed)
+		c := &counted{Decoder: m.Decoder}
+		m.Decoder = c
+		hypotheses := Greedy(m, autodiff.NewTape(autodiff.Float32), batch(sources), maxLength)
+		for step := range maxLength {
+			want, got := 0, 0
+			for _, h := range hypotheses {
+				if len(h) >= step {
+					want++
+				}
+			}
+			if step < len(c.rows) {
+				got = c.rows[step]
+			}
+			if got != want {
+				t.Errorf("seed %d, step %d: %d rows, want %d", seed, step, got, want)
+			}
+		}
 	}
 }
