@@ -35,8 +35,14 @@ func crossEntropy[F kernel.Float](t *Tape, logits *Var, targets []int32, smoothi
 }
 
 func (op *crossEntropyOp[F]) Backward() {
-	if op.loss.HasGrad() && !op.logits.Constant() {
-		kernel.Axpy(Grad[F](op.logits), Grad[F](op.loss)[0], op.gradient)
+	if !op.loss.HasGrad() || op.logits.Constant() {
+		return
+	}
+	scale := Grad[F](op.loss)[0]
+	if dlogits, first := gradToWrite[F](op.logits); first {
+		kernel.Scale(dlogits, scale, op.gradient)
+	} else {
+		kernel.Axpy(dlogits, scale, op.gradient)
 	}
 }
 

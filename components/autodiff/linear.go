@@ -83,7 +83,8 @@ func (op *linearOp[F]) Backward() {
 		linearWeightBackward(op.w, op.b, rows, in, Values[F](op.x), dy)
 	}
 	if !op.x.Constant() {
-		kernel.GemmPacked(rows, dy, out, PackedColumns[F](op.w, in, false), Grad[F](op.x), in, nil, true)
+		dx, first := gradToWrite[F](op.x)
+		kernel.GemmPacked(rows, dy, out, PackedColumns[F](op.w, in, false), dx, in, nil, !first)
 	}
 }
 

@@ -156,14 +156,22 @@ func (op *concatOp[F]) Backward() {
 		return
 	}
 	m, n := op.a.Dim(-1), op.b.Dim(-1)
-	dy := Grad[F](op.y)
-	for r := range op.y.Rows() {
-		row := dy[r*(m+n) : (r+1)*(m+n)]
-		if !op.a.Constant() {
-			kernel.AddTo(Grad[F](op.a)[r*m:(r+1)*m], row[:m])
-		}
-		if !op.b.Constant() {
-			kernel.AddTo(Grad[F](op.b)[r*n:(r+1)*n], row[m:])
+	concatBackward(op.a, Grad[F](op.y), m, m+n)
+	concatBackward(op.b, Grad[F](op.y)[min(m, op.y.Size()):], n, m+n)
+}
+
+// concatBackward adds to the gradient of x the first d columns of dy, whose rows
+// are ld apart.
+func concatBackward[F kernel.Float](x *Var, dy []F, d, ld int) {
+	if x.Constant() || d == 0 {
+		return
+	}
+	dx, first := gradToWrite[F](x)
+	for r := range x.Rows() {
+		if row := dx[r*d : (r+1)*d]; first {
+			copy(row, dy[r*ld:])
+		} else {
+			kernel.AddTo(row, dy[r*ld:])
 		}
 	}
 }

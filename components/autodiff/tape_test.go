@@ -224,3 +224,39 @@ func TestCache(t *testing.T) {
 		}
 	}
 }
+
+// A loop has one entry a map for the weight gradients of all its steps; a map
+// outside has none.
+func TestLoop(t *testing.T) {
+	params := autodiff.NewParams(autodiff.Float32, 1)
+	w, b := params.New("w", nn.Zeros(), 3, 3), params.New("b", nn.Zeros(), 3)
+	tape := autodiff.NewTape(autodiff.Float32)
+	sums := func(steps int, inside bool) int {
+		tape.Reset(true, true)
+		x := tape.Input(make([]float32, 6), 2, 3)
+		if inside {
+			tape.EnterLoop()
+		}
+		for range steps {
+			x = autodiff.Linear(tape, x, w, b)
+			autodiff.AddLinear(tape, x, autodiff.Scale(tape, x, 1), autodiff.Columns{Var: w})
+		}
+		n := 0
+		for _, op := range autodiff.Ops(tape) {
+			if op == "weightSumOp" {
+				n++
+			}
+		}
+		return n
+	}
+	if got := sums(4, true); got != 2 {
+		t.Errorf("%d entries for weight gradients, want 2", got)
+	}
+	if got := sums(4, false); got != 0 { // after a Reset inside a loop
+		t.Errorf("outside a loop, %d entries for weight gradients", got)
+	}
+	tape.EnterLoop()
+	if got := panics(tape.EnterLoop); got != "autodiff: a loop in a loop" {
+		t.Errorf("a loop in a loop: %q", got)
+	}
+}

@@ -233,6 +233,18 @@ func Grad[F kernel.Float](v *Var) []F {
 	return unsafe.Slice((*F)(s.grad), s.size)
 }
 
+// gradToWrite is Grad for an operation that adds to all of it: where nothing has
+// reached v yet the memory is not made zero, and first says that the operation
+// must write instead of add.
+func gradToWrite[F kernel.Float](v *Var) (grad []F, first bool) {
+	s := v.storage
+	if s.grad != nil || s.constant {
+		return Grad[F](v), false
+	}
+	s.grad = s.tape.arena.take(max(1, s.size) * s.dtype.size())
+	return Grad[F](v), true
+}
+
 // zeroGrad gives a value of a tape its gradient.
 func (s *storage) zeroGrad() {
 	bytes := max(1, s.size) * s.dtype.size()
