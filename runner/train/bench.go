@@ -182,7 +182,6 @@ func (b *bench) cpu() time.Duration {
 // summarise computes the speed from the laps.
 func (b *bench) summarise(s *Speed) {
 	s.Steps, s.Peak = len(b.laps), b.peak.median()
-	n := float64(s.Steps)
 	of := func(f func(lap) float64) []float64 {
 		values := make([]float64, len(b.laps))
 		for i, l := range b.laps {
@@ -197,10 +196,12 @@ func (b *bench) summarise(s *Speed) {
 	s.TokensPerSecond = median(of(func(l lap) float64 { return float64(l.tokens) / l.wall.Seconds() }))
 	s.XFloor = median(of(func(l lap) float64 { return l.wall.Seconds() / (float64(l.multiplyAdds) / s.Peak) }))
 	for _, l := range b.laps {
-		s.Tokens += float64(l.tokens) / n
-		s.MultiplyAdds += float64(l.multiplyAdds) / n
+		s.Tokens += float64(l.tokens)
+		s.MultiplyAdds += float64(l.multiplyAdds)
 		s.ProfiledTime += l.wall
 	}
+	s.Tokens /= float64(s.Steps)
+	s.MultiplyAdds /= float64(s.Steps)
 	if b.profile != nil {
 		s.Profile = b.profile.Rows()
 	}
