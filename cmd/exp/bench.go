@@ -243,7 +243,10 @@ func printBenchProfile(w io.Writer, c benchCell) {
 	for _, r := range c.Profile {
 		t.AppendRow([]any{r.Operation, fixed(r.CallsStep, 0), part(r.ForwardMs), part(r.BackwardMs), fixed(r.Ms, 3), fixed(100*r.Share, 1) + "%"})
 	}
-	fmt.Fprintf(w, "\n%s\n%s\n", c.Cell, t.Render())
+	if c.Cell != "" {
+		fmt.Fprintf(w, "\n%s", c.Cell)
+	}
+	fmt.Fprintf(w, "\n%s\n", t.Render())
 }
 
 // alignNumbers puts all of n columns but the first to the right.
