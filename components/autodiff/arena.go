@@ -5,57 +5,92 @@ import (
 	"unsafe"
 )
 
-// arena hands out memory that is taken back all at once. Its chunks hold no Go
-// pointers. After a reset the chunks of the last step become one, so a steady
-// step touches one contiguous block.
+// arena hands out memory that is taken back all at once, or piece by piece as a
+// backward pass goes, for what comes after it. Its chunks hold no Go pointers and
+// stay where they are: a step like the one before finds the same places.
 type arena struct {
 	chunks [][]uint64
-	used   int // words used of the last chunk
+	chunk  int // in use
+	used   int // words used of it
+	pieces []piece
+	free   map[int][]unsafe.Pointer // given back, by size in words
 	poison bool
 }
 
+// piece is memory handed out.
+type piece struct {
+	at    unsafe.Pointer
+	words int
+}
+
 const (
-	firstChunk = 1 << 16 // words of 8 bytes
-	alignWords = 8       // 64 bytes: a cache line
+	chunkWords = 1 << 19 // of 8 bytes, but for the first chunk and larger pieces
+	firstChunk = 1 << 16
+	alignWords = 8   // 64 bytes: a cache line
+	worthwhile = 512 // words from which on a piece is given back
 )
+
+func wordsOf(bytes int) int { return (bytes + 63) / 64 * alignWords }
 
 // take returns bytes of uninitialised memory, aligned to a cache line.
 func (a *arena) take(bytes int) unsafe.Pointer {
-	words := (bytes + 63) / 64 * alignWords
-	if len(a.chunks) == 0 || a.used+words > len(a.chunks[len(a.chunks)-1]) {
-		size := firstChunk
-		for _, c := range a.chunks {
-			size = max(size, 2*len(c))
-		}
-		a.grow(max(size, words))
+	words := wordsOf(bytes)
+	if free := a.free[words]; len(free) > 0 {
+		p := free[len(free)-1]
+		a.free[words] = free[:len(free)-1]
+		return p
 	}
-	chunk := a.chunks[len(a.chunks)-1]
-	p := unsafe.Pointer(unsafe.SliceData(chunk[a.used:]))
+	for a.chunk < len(a.chunks) && a.used+words > len(a.chunks[a.chunk]) {
+		a.chunk, a.used = a.chunk+1, 0
+	}
+	if a.chunk == len(a.chunks) {
+		size := chunkWords
+		if a.chunk == 0 {
+			size = firstChunk
+		}
+		a.chunks = append(a.chunks, a.newChunk(max(size, words)))
+	}
+	p := unsafe.Pointer(unsafe.SliceData(a.chunks[a.chunk][a.used:]))
 	a.used += words
 	return p
 }
 
-func (a *arena) grow(words int) {
+// takePiece is take of what [arena.giveBack] is to take back.
+func (a *arena) takePiece(bytes int) unsafe.Pointer {
+	p := a.take(bytes)
+	a.pieces = append(a.pieces, piece{p, wordsOf(bytes)})
+	return p
+}
+
+// giveBack makes a piece free to be taken again.
+func (a *arena) giveBack(p piece) {
+	if p.words < worthwhile {
+		return
+	}
+	if a.poison {
+		fillNaN(unsafe.Slice((*uint64)(p.at), p.words))
+	}
+	if a.free == nil {
+		a.free = map[int][]unsafe.Pointer{}
+	}
+	a.free[p.words] = append(a.free[p.words], p.at)
+}
+
+func (a *arena) newChunk(words int) []uint64 {
 	chunk := make([]uint64, words+alignWords)
 	skew := (64 - int(uintptr(unsafe.Pointer(unsafe.SliceData(chunk)))%64)) % 64 / 8
 	chunk = chunk[skew : skew+words]
 	if a.poison {
 		fillNaN(chunk)
 	}
-	a.chunks = append(a.chunks, chunk)
-	a.used = 0
+	return chunk
 }
 
 func (a *arena) reset() {
-	if len(a.chunks) > 1 {
-		total := 0
-		for _, c := range a.chunks {
-			total += len(c)
-		}
-		a.chunks = a.chunks[:0]
-		a.grow(total)
+	a.chunk, a.used, a.pieces = 0, 0, a.pieces[:0]
+	for words, free := range a.free {
+		a.free[words] = free[:0]
 	}
-	a.used = 0
 	if a.poison {
 		for _, c := range a.chunks {
 			fillNaN(c)
@@ -81,16 +116,17 @@ type slab[T any] struct {
 const slabBlock = 64
 
 func (s *slab[T]) take() *T {
-	block, at := s.used/slabBlock, s.used%slabBlock
-	if block == len(s.blocks) {
+	if s.used == len(s.blocks)*slabBlock {
 		s.blocks = append(s.blocks, make([]T, slabBlock))
 	}
+	p := s.at(s.used)
 	s.used++
-	p := &s.blocks[block][at]
-	var zero T
-	*p = zero
+	*p = *new(T)
 	return p
 }
+
+// at is the n-th value taken since the reset.
+func (s *slab[T]) at(n int) *T { return &s.blocks[n/slabBlock][n%slabBlock] }
 
 func (s *slab[T]) reset() { s.used = 0 }
 

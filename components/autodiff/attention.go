@@ -46,7 +46,6 @@ type scaledDotProductOp[F kernel.Float] struct {
 	context, weights *Var
 	lengths          []int32
 	h                Heads
-	scratch          []F // [T, S]
 }
 
 func scaledDotProduct[F kernel.Float](t *Tape, q, k, v Columns, lengths []int32, h Heads) (context, weights *Var) {
@@ -86,7 +85,6 @@ func scaledDotProduct[F kernel.Float](t *Tape, q, k, v Columns, lengths []int32,
 	if t.recording {
 		op := Record[scaledDotProductOp[F]](t)
 		op.q, op.k, op.v, op.context, op.weights, op.lengths, op.h = q, k, v, context, weights, lengths, h
-		op.scratch = Floats[F](t, T*S)
 	}
 	return context, weights
 }
@@ -115,7 +113,7 @@ func (op *scaledDotProductOp[F]) Backward() {
 	q, k, v, h := op.q, op.k, op.v, op.h
 	batch, T, S := q.Var.Dim(0), q.Var.Dim(1), k.Var.Dim(1)
 	vq, vk, vv := Values[F](q.Var), Values[F](k.Var), Values[F](v.Var)
-	w, dy, ds := Values[F](op.weights), Grad[F](op.context), op.scratch
+	w, dy, ds := Values[F](op.weights), Grad[F](op.context), Floats[F](op.context.storage.tape, T*S)
 	for b := range batch {
 		keys := S
 		if op.lengths != nil {
@@ -211,7 +209,6 @@ func Attend(t *Tape, scores, values *Var, lengths []int32) (context, weights *Va
 type attendOp[F kernel.Float] struct {
 	scores, values, context, weights *Var
 	lengths                          []int32
-	scratch                          []F // [T, S]
 }
 
 func attend[F kernel.Float](t *Tape, scores, values *Var, lengths []int32) (context, weights *Var) {
@@ -232,7 +229,6 @@ func attend[F kernel.Float](t *Tape, scores, values *Var, lengths []int32) (cont
 	if t.recording {
 		op := Record[attendOp[F]](t)
 		op.scores, op.values, op.context, op.weights, op.lengths = scores, values, context, weights, lengths
-		op.scratch = Floats[F](t, T*S)
 	}
 	return context, weights
 }
@@ -242,7 +238,8 @@ func (op *attendOp[F]) Backward() {
 		return
 	}
 	batch, T, S, D := op.scores.Dim(0), op.scores.Dim(1), op.scores.Dim(2), op.values.Dim(2)
-	w, vv, dy, ds := Values[F](op.weights), Values[F](op.values), Grad[F](op.context), op.scratch
+	w, vv, dy := Values[F](op.weights), Values[F](op.values), Grad[F](op.context)
+	ds := Floats[F](op.context.storage.tape, T*S)
 	for b := range batch {
 		keys := int(op.lengths[b])
 		wb, dyb := w[b*T*S:(b+1)*T*S], dy[b*T*D:]

@@ -67,7 +67,7 @@ func sumInLoop[F kernel.Float](t *Tape, w Columns, in int, b *Var, rows int) *we
 func (op *weightSumOp[F]) add(rows int, x, dy []F) {
 	out := op.w.Var.Dim(0)
 	if op.x == nil {
-		op.x, op.dy = Floats[F](op.tape, op.total*op.in), Floats[F](op.tape, op.total*out)
+		op.x, op.dy = kept[F](op.tape, op.total*op.in), kept[F](op.tape, op.total*out)
 	}
 	copy(op.x[op.rows*op.in:], x[:rows*op.in])
 	copy(op.dy[op.rows*out:], dy[:rows*out])
@@ -77,5 +77,7 @@ func (op *weightSumOp[F]) add(rows int, x, dy []F) {
 func (op *weightSumOp[F]) Backward() {
 	if op.rows > 0 {
 		linearWeightBackward(op.w, op.b, op.rows, op.in, op.x, op.dy)
+		giveBack(op.tape, op.x)
+		giveBack(op.tape, op.dy)
 	}
 }

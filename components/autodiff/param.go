@@ -99,9 +99,7 @@ func (p *Params) New(name string, init Init, dims ...int) *Var {
 func (v *Var) allocate() {
 	s := v.storage
 	words := func() unsafe.Pointer {
-		var a arena
-		a.grow((max(1, s.size)*s.dtype.size() + 63) / 64 * alignWords)
-		return a.take(max(1, s.size) * s.dtype.size())
+		return unsafe.Pointer(unsafe.SliceData(new(arena).newChunk(wordsOf(s.bytes()))))
 	}
 	s.value, s.grad = words(), words()
 	s.leaf.dense = newDense(s.dtype, s.value, v.shape)

@@ -31,13 +31,20 @@ type Tape struct {
 	recording bool
 	training  bool
 	arena     arena
+	storages  slab[storage]
 	slabs     slabs
 	ops       []Op
+	marks     []mark // where each entry's memory ends
 	loop      loop
 	key       uint64 // of this step's dropout masks
 	drawn     uint64 // dropout decisions taken this step
 	profile   *Profile
 }
+
+// mark is what a tape has handed out up to some entry. Memory that is taken
+// between two entries belongs to the second: nothing but that entry and those
+// after it uses it, so once its backward pass is done it is free.
+type mark struct{ pieces, storages int }
 
 // NewTape returns an empty tape that records.
 func NewTape(d DType) *Tape {
@@ -49,8 +56,9 @@ func NewTape(d DType) *Tape {
 // active; record whether a backward pass will follow.
 func (t *Tape) Reset(training, record bool) {
 	clear(t.ops)
-	t.ops = t.ops[:0]
+	t.ops, t.marks = t.ops[:0], t.marks[:0]
 	t.arena.reset()
+	t.storages.reset()
 	for _, s := range t.slabs {
 		s.reset()
 	}
@@ -59,8 +67,9 @@ func (t *Tape) Reset(training, record bool) {
 	t.key, t.drawn = 0, 0
 }
 
-// Poison makes the tape fill its memory with NaN at every Reset, so that a test
-// finds an operation that reads what nobody wrote.
+// Poison makes the tape fill its memory with NaN at every Reset and whenever it
+// is given back, so that a test finds an operation that reads what nobody wrote,
+// or what is gone.
 func (t *Tape) Poison() { t.arena.poison = true }
 
 // Seed sets the key from which this step's dropout masks are drawn.
@@ -76,13 +85,15 @@ func (t *Tape) Training() bool { return t.training }
 func (t *Tape) Recording() bool { return t.recording }
 
 // Record enters a new, zeroed Op of type T into the tape and returns it to be
-// filled in. Call it only while [Tape.Recording].
+// filled in. Call it only while [Tape.Recording], and after all memory that the
+// Op keeps has been taken: the tape gives that back once Backward is done.
 func Record[T any, P interface {
 	*T
 	Op
 }](t *Tape) P {
 	op := P(take[T](t.slabs))
 	t.ops = append(t.ops, op)
+	t.marks = append(t.marks, mark{len(t.arena.pieces), t.storages.used})
 	if t.profile != nil {
 		t.profile.forward(op)
 	}
@@ -103,13 +114,34 @@ func (t *Tape) Backward(loss *Var) {
 }
 
 // Unwind runs the tape in reverse from whatever gradients have been set, for
-// callers that seed the gradients of several results themselves.
+// callers that seed the gradients of several results themselves. It takes back
+// the memory of each entry as it goes: after it, values of the tape but for its
+// inputs, and their gradients, are invalid.
 func (t *Tape) Unwind() {
+	forward := len(t.arena.pieces)
 	for i := len(t.ops) - 1; i >= 0; i-- {
 		t.ops[i].Backward()
 		if t.profile != nil {
 			t.profile.backward(t.ops[i])
 		}
+		before := mark{}
+		if i > 0 {
+			before = t.marks[i-1]
+		}
+		t.giveBack(forward, len(t.arena.pieces)) // what Backward took
+		t.arena.pieces = t.arena.pieces[:forward]
+		t.giveBack(before.pieces, t.marks[i].pieces)
+		for n := before.storages; n < t.marks[i].storages; n++ {
+			if s := t.storages.at(n); s.grad != nil && s.ownsGrad {
+				t.arena.giveBack(piece{s.grad, wordsOf(s.bytes())})
+			}
+		}
+	}
+}
+
+func (t *Tape) giveBack(from, to int) {
+	for _, p := range t.arena.pieces[from:to] {
+		t.arena.giveBack(p)
 	}
 }
 
@@ -118,7 +150,17 @@ func Floats[F kernel.Float](t *Tape, n int) []F {
 	if n == 0 {
 		return nil
 	}
+	return unsafe.Slice((*F)(t.arena.takePiece(n*int(unsafe.Sizeof(*new(F))))), n)
+}
+
+// kept is Floats for what an entry's backward pass hands to that of another, who
+// gives it back.
+func kept[F kernel.Float](t *Tape, n int) []F {
 	return unsafe.Slice((*F)(t.arena.take(n*int(unsafe.Sizeof(*new(F))))), n)
+}
+
+func giveBack[F kernel.Float](t *Tape, x []F) {
+	t.arena.giveBack(piece{unsafe.Pointer(unsafe.SliceData(x)), wordsOf(len(x) * int(unsafe.Sizeof(*new(F))))})
 }
 
 // Zeros returns n zeroed elements of the tape's memory.
@@ -133,7 +175,7 @@ func Ints(t *Tape, n int) []int32 {
 	if n == 0 {
 		return nil
 	}
-	return unsafe.Slice((*int32)(t.arena.take(4*n)), n)
+	return unsafe.Slice((*int32)(t.arena.takePiece(4*n)), n)
 }
 
 // Mem returns the bytes that the tape's arena holds.

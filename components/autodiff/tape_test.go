@@ -260,3 +260,32 @@ func TestLoop(t *testing.T) {
 		t.Errorf("a loop in a loop: %q", got)
 	}
 }
+
+// The backward pass takes place in the memory of the forward pass: a chain of
+// operations needs no more than its values and a few gradients.
+func TestUnwindGivesBack(t *testing.T) {
+	const size, length = 500_000, 20
+	tape := autodiff.NewTape(autodiff.Float32)
+	for range 2 {
+		tape.Reset(true, true)
+		x := tape.Input(make([]float32, size), 1, size)
+		y := x
+		for range length {
+			y = autodiff.Scale(tape, y, 2)
+		}
+		loss := autodiff.Linear(tape, y, ones32(size), nil)
+		forward := tape.Mem()
+		tape.Backward(loss)
+		if got, want := x.GradFloat32s()[size-1], float32(1<<length); got != want {
+			t.Errorf("gradient %v, want %v", got, want)
+		}
+		if more := tape.Mem() - forward; more > 8*4*size {
+			t.Errorf("the backward pass took %d bytes more than the forward pass, whose values have %d", more, 4*size)
+		}
+	}
+}
+
+// ones32 is a parameter [1, n] of ones.
+func ones32(n int) *autodiff.Var {
+	return autodiff.NewParams(autodiff.Float32, 1).New("w", nn.Constant(1), 1, n)
+}

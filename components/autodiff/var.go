@@ -88,14 +88,25 @@ type storage struct {
 	size     int
 	dtype    DType
 	constant bool // takes no gradient
+	ownsGrad bool // grad is a piece of the arena, to be given back
 	leaf     *leaf
 }
 
+// bytes is the size of the value, and of the gradient: at least one element.
+func (s *storage) bytes() int { return max(1, s.size) * s.dtype.size() }
+
 // NewVar returns an uninitialised Var of the tape. A result of an operation.
 func (t *Tape) NewVar(shape Shape) *Var {
-	s := take[storage](t.slabs)
+	v := t.declare(shape)
+	v.storage.value = t.arena.takePiece(v.storage.bytes())
+	v.storage.ownsGrad = true
+	return v
+}
+
+// declare is NewVar without the memory.
+func (t *Tape) declare(shape Shape) *Var {
+	s := t.storages.take()
 	s.tape, s.size, s.dtype = t, shape.Size(), t.dtype
-	s.value = t.arena.take(max(1, s.size) * t.dtype.size())
 	s.constant = !t.recording
 	v := take[Var](t.slabs)
 	v.shape, v.storage = shape, s
@@ -121,9 +132,10 @@ func (t *Tape) Constant(values []float32, dims ...int) *Var {
 }
 
 // Input returns a Var that holds values, converted to the tape's element type,
-// and does take a gradient.
+// and does take a gradient, which is kept until the Reset.
 func (t *Tape) Input(values []float32, dims ...int) *Var {
-	v := t.New(dims...)
+	v := t.declare(NewShape(dims...))
+	v.storage.value = t.arena.take(v.storage.bytes())
 	if len(values) != v.Size() {
 		panic(fmt.Sprintf("autodiff: %d values for shape %v", len(values), v.shape))
 	}
@@ -193,9 +205,9 @@ func (v *Var) Part(from, n int) *Var {
 	if n == v.shape.dims[0] {
 		return v
 	}
-	r, part := take[Var](s.tape.slabs), take[storage](s.tape.slabs)
+	r, part := take[Var](s.tape.slabs), s.tape.storages.take()
 	*part = *s
-	part.size = n * row
+	part.size, part.ownsGrad = n*row, false
 	if n > 0 {
 		part.value = unsafe.Add(s.value, from*row*s.dtype.size())
 	}
@@ -241,15 +253,14 @@ func gradToWrite[F kernel.Float](v *Var) (grad []F, first bool) {
 	if s.grad != nil || s.constant {
 		return Grad[F](v), false
 	}
-	s.grad = s.tape.arena.take(max(1, s.size) * s.dtype.size())
+	s.grad = s.tape.arena.take(s.bytes())
 	return Grad[F](v), true
 }
 
 // zeroGrad gives a value of a tape its gradient.
 func (s *storage) zeroGrad() {
-	bytes := max(1, s.size) * s.dtype.size()
-	s.grad = s.tape.arena.take(bytes)
-	clear(unsafe.Slice((*byte)(s.grad), bytes))
+	s.grad = s.tape.arena.take(s.bytes())
+	clear(unsafe.Slice((*byte)(s.grad), s.bytes()))
 }
 
 // gradOrScratch is Grad, or where v is constant memory for a kernel that wants a
