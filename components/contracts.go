@@ -104,7 +104,8 @@ type Attention interface {
 	// Prepare does once a batch what does not depend on the query.
 	Prepare(t *autodiff.Tape, memory Memory) Prepared
 	// Attend returns the context [B, T, C] of the queries [B, T, Q], and the
-	// weights [B, N, T, S] of N heads, zero past a row's length.
+	// weights [B, N, T, S] of N heads, zero past a row's length. The context may be
+	// written over: the backward pass must not read its value.
 	Attend(t *autodiff.Tape, query *autodiff.Var, memory Prepared) (context, weights *autodiff.Var)
 }
 

@@ -71,3 +71,46 @@ func (op *activateOp[F]) Backward() {
 		kernel.GeluBackward(dx, dy, Values[F](op.x))
 	}
 }
+
+// ActivateInPlace writes the activation of x over x; f is tanh or ReLU, whose
+// derivatives follow from their results. No operation before may have x as an
+// operand or a result whose value its backward pass reads.
+func ActivateInPlace(t *Tape, x *Var, f Activation) {
+	if f != TanhActivation && f != ReLUActivation {
+		panic("autodiff: an activation in place that is neither tanh nor ReLU")
+	}
+	if t.dtype == Float32 {
+		activateInPlace[float32](t, x, f)
+	} else {
+		activateInPlace[float64](t, x, f)
+	}
+}
+
+type activateInPlaceOp[F kernel.Float] struct {
+	x *Var
+	f Activation
+}
+
+func activateInPlace[F kernel.Float](t *Tape, x *Var, f Activation) {
+	if v := Values[F](x); f == TanhActivation {
+		kernel.Tanh(v, v)
+	} else {
+		kernel.Relu(v, v)
+	}
+	if t.recording {
+		op := Record[activateInPlaceOp[F]](t)
+		op.x, op.f = x, f
+	}
+}
+
+// Backward makes the gradient of the result that of the operand, in place too.
+func (op *activateInPlaceOp[F]) Backward() {
+	if !op.x.HasGrad() {
+		return
+	}
+	if dx := Grad[F](op.x); op.f == TanhActivation {
+		kernel.TanhGrad(dx, dx, Values[F](op.x))
+	} else {
+		kernel.ReluGrad(dx, dx, Values[F](op.x))
+	}
+}

@@ -44,6 +44,42 @@ func (op *addOp[F]) Backward() {
 	}
 }
 
+// AddTo adds x to y in place, of one shape. No operation before may have y as an
+// operand or a result whose value its backward pass reads. The gradient of both
+// terms is that of y, so y stays one Var.
+func AddTo(t *Tape, y, x *Var) {
+	sameShape("add to", y, x)
+	if t.recording && y.Constant() {
+		panic("autodiff: add to a constant, which takes no gradient")
+	}
+	if t.dtype == Float32 {
+		addTo[float32](t, y, x)
+	} else {
+		addTo[float64](t, y, x)
+	}
+}
+
+type addToOp[F kernel.Float] struct{ x, y *Var }
+
+func addTo[F kernel.Float](t *Tape, y, x *Var) {
+	kernel.AddTo(Values[F](y), Values[F](x))
+	if t.recording {
+		op := Record[addToOp[F]](t)
+		op.x, op.y = x, y
+	}
+}
+
+func (op *addToOp[F]) Backward() {
+	if !op.y.HasGrad() || op.x.Constant() {
+		return
+	}
+	if dx, first := gradToWrite[F](op.x); first {
+		copy(dx, Grad[F](op.y))
+	} else {
+		kernel.AddTo(dx, Grad[F](op.y))
+	}
+}
+
 // Mul returns the elementwise product of a and b, of one shape.
 func Mul(t *Tape, a, b *Var) *Var {
 	sameShape("mul", a, b)

@@ -108,6 +108,21 @@ func TestGradients(t *testing.T) {
 		"cross entropy, smoothed": func(tape *autodiff.Tape, in in) results {
 			return results{autodiff.CrossEntropy(tape, in("logits", 3, 5), []int32{4, 0, 2}, 0.2)}
 		},
+		"add to": func(tape *autodiff.Tape, in in) results {
+			x := in("x", 2, 3)
+			y, z := autodiff.Scale(tape, x, 2), autodiff.Scale(tape, x, 3)
+			autodiff.AddTo(tape, y, z)                                       // z's first gradient
+			autodiff.AddTo(tape, y, x)                                       // not x's first
+			autodiff.AddTo(tape, y, tape.Constant(make([]float32, 6), 2, 3)) // takes none
+			return results{autodiff.Tanh(tape, y), z}
+		},
+		"activate in place": func(tape *autodiff.Tape, in in) results {
+			x := in("x", 2, 3)
+			y, z := autodiff.Scale(tape, x, 2), autodiff.Scale(tape, x, 3)
+			autodiff.ActivateInPlace(tape, y, autodiff.TanhActivation)
+			autodiff.ActivateInPlace(tape, z, autodiff.ReLUActivation)
+			return results{y, z}
+		},
 		"linear cross entropy": func(tape *autodiff.Tape, in in) results {
 			return results{autodiff.LinearCrossEntropy(tape, in("x", 3, 4), in("w", 5, 4), in("b", 5), []int32{4, 0, 2}, 0.2)}
 		},

@@ -62,7 +62,7 @@ func linear[F kernel.Float](t *Tape, x *Var, w Columns, b, y *Var, accumulate bo
 	if b != nil {
 		bias = Values[F](b)
 	}
-	kernel.GemmPacked(x.Rows(), Values[F](x), in, PackedColumns[F](w, in, true), Values[F](y), out, bias, accumulate)
+	kernel.GemmPacked(x.Rows(), Values[F](x), in, PackedFor[F](t, x.Rows(), w, in, true), Values[F](y), out, bias, accumulate)
 	if t.recording {
 		sum := sumInLoop[F](t, w, in, b, x.Rows()) // an entry before this one's
 		op := Record[linearOp[F]](t)
@@ -84,7 +84,7 @@ func (op *linearOp[F]) Backward() {
 	}
 	if !op.x.Constant() {
 		dx, first := gradToWrite[F](op.x)
-		kernel.GemmPacked(rows, dy, out, PackedColumns[F](op.w, in, false), dx, in, nil, !first)
+		kernel.GemmPacked(rows, dy, out, PackedFor[F](op.y.storage.tape, rows, op.w, in, false), dx, in, nil, !first)
 	}
 }
 

@@ -184,15 +184,41 @@ func PackedColumns[F kernel.Float](c Columns, columns int, transposed bool) *ker
 		out = any(&p.f64).(*kernel.Packed[F])
 	}
 	if p.version != l.set.version {
-		rows, width := c.Var.shape.Dim(0), c.Var.shape.Dim(1)
-		if transposed {
-			out.Pack(true, columns, rows, Values[F](c.Var)[c.From:], width)
-		} else {
-			out.Pack(false, rows, columns, Values[F](c.Var)[c.From:], width)
-		}
+		packColumns(out, c, columns, transposed)
 		p.version = l.set.version
 	}
 	return out
+}
+
+// manyRows is how many rows a product must have for packing its weight to cost
+// it next to nothing.
+const manyRows = 256
+
+// PackedFor is [PackedColumns] for a product of so many rows, valid until the
+// next call: a weight that is used for many rows, and so but once an update, is
+// packed for each use, and takes no memory beside its own.
+func PackedFor[F kernel.Float](t *Tape, rows int, c Columns, columns int, transposed bool) *kernel.Packed[F] {
+	if rows < manyRows {
+		return PackedColumns[F](c, columns, transposed)
+	}
+	var out *kernel.Packed[F]
+	switch p := any(&out).(type) {
+	case **kernel.Packed[float32]:
+		*p = &t.packed32
+	case **kernel.Packed[float64]:
+		*p = &t.packed64
+	}
+	packColumns(out, c, columns, transposed)
+	return out
+}
+
+func packColumns[F kernel.Float](p *kernel.Packed[F], c Columns, columns int, transposed bool) {
+	rows, width, values := c.Var.Dim(0), c.Var.Dim(1), Values[F](c.Var)[c.From:]
+	if transposed {
+		p.Pack(true, columns, rows, values, width)
+	} else {
+		p.Pack(false, rows, columns, values, width)
+	}
 }
 
 func (l *leaf) packing(from, columns int, transposed bool) *packing {

@@ -33,6 +33,8 @@ type Tape struct {
 	arena     arena
 	storages  slab[storage]
 	slabs     slabs
+	packed32  kernel.Packed[float32] // of the last product of many rows
+	packed64  kernel.Packed[float64]
 	ops       []Op
 	marks     []mark // where each entry's memory ends
 	loop      loop

@@ -191,5 +191,9 @@ func (d *decoder) unroll(t *autodiff.Tape, s *decoderState, target components.Se
 // attend turns outputs x [B, T, H] of the top layer into attentional states.
 func (d *decoder) attend(t *autodiff.Tape, x *autodiff.Var, memory components.Prepared) (attentional, weights *autodiff.Var) {
 	context, weights := d.attention.Attend(t, x, memory)
-	return autodiff.Tanh(t, d.combine.Forward(t, autodiff.Concat(t, context, x))), weights
+	w := d.combine.Weight
+	attentional = autodiff.LinearColumns(t, context, autodiff.Columns{Var: w}, nil)
+	autodiff.AddLinear(t, attentional, x, autodiff.Columns{Var: w, From: context.Dim(2)})
+	autodiff.ActivateInPlace(t, attentional, autodiff.TanhActivation)
+	return attentional, weights
 }

@@ -99,7 +99,7 @@ func unroll[F kernel.Float](t *autodiff.Tape, l *layer, x *autodiff.Var, p *pack
 		bias = both
 	}
 	op.acts = autodiff.Floats[F](t, p.total*width)
-	kernel.GemmPacked(p.total, op.inputs, in, autodiff.Packed[F](l.weightIH, true), op.acts, width, bias, false)
+	kernel.GemmPacked(p.total, op.inputs, in, autodiff.PackedFor[F](t, p.total, autodiff.Columns{Var: l.weightIH}, in, true), op.acts, width, bias, false)
 
 	op.h = autodiff.Floats[F](t, p.total*hidden)
 	op.h0 = sorted[F](t, s.h, p.order, hidden)
@@ -256,7 +256,7 @@ func (op *unrollOp[F]) Backward() {
 	kernel.SumRows(autodiff.Grad[F](op.biasHH), total, width, dhiddens, width)
 	if !op.x.Constant() {
 		dx := autodiff.Floats[F](t, total*in)
-		kernel.GemmPacked(total, da, width, autodiff.Packed[F](op.weightIH, false), dx, in, nil, false)
+		kernel.GemmPacked(total, da, width, autodiff.PackedFor[F](t, total, autodiff.Columns{Var: op.weightIH}, in, false), dx, in, nil, false)
 		kernel.ScatterStridedAdd(total, in, autodiff.Grad[F](op.x), in, dx, in, op.direction())
 	}
 }

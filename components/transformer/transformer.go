@@ -132,7 +132,13 @@ func newFeedForward(p *autodiff.Params, o Options) feedForward {
 }
 
 func (f feedForward) forward(t *autodiff.Tape, x *autodiff.Var) *autodiff.Var {
-	return f.out.Forward(t, autodiff.Activate(t, f.in.Forward(t, x), f.activation))
+	h := f.in.Forward(t, x)
+	if f.activation == autodiff.ReLUActivation {
+		autodiff.ActivateInPlace(t, h, f.activation)
+	} else {
+		h = autodiff.Activate(t, h, f.activation)
+	}
+	return f.out.Forward(t, h)
 }
 
 // residual is what surrounds each part of a layer: x + part(norm x) before, or
@@ -155,13 +161,14 @@ func (r residual) input(t *autodiff.Tape, x *autodiff.Var) *autodiff.Var {
 	return x
 }
 
-// output joins x and what the part made of it.
+// output joins x and y, what the part made of it, and writes over y.
 func (r residual) output(t *autodiff.Tape, x, y *autodiff.Var) *autodiff.Var {
-	sum := autodiff.Add(t, x, autodiff.Dropout(t, y, r.dropout))
+	y = autodiff.Dropout(t, y, r.dropout)
+	autodiff.AddTo(t, y, x)
 	if r.pre {
-		return sum
+		return y
 	}
-	return r.norm.Forward(t, sum)
+	return r.norm.Forward(t, y)
 }
 
 // input is the embedding, times √D, with positions.
