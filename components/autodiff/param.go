@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 	"unsafe"
 
 	"gorgonia.org/tensor"
@@ -44,6 +45,15 @@ type paramSet struct {
 	version  uint64
 	list     []*Var
 	byName   map[string]*Var
+	drawn    []float64 // what draws returns
+}
+
+// draws returns n zeros for an Init to fill. All parameters share them: left to
+// the collector, those of a model would be twice its weights.
+func (s *paramSet) draws(n int) []float64 {
+	s.drawn = slices.Grow(s.drawn[:0], n)[:n]
+	clear(s.drawn)
+	return s.drawn
 }
 
 // An Init fills the values of a new parameter of the given shape.
@@ -81,7 +91,7 @@ func (p *Params) New(name string, init Init, dims ...int) *Var {
 	v.storage.leaf = &leaf{set: set, name: full, shape: shape}
 	if !set.declared {
 		v.allocate()
-		drawn := make([]float64, shape.Size())
+		drawn := set.draws(shape.Size())
 		init(rand.New(rand.NewPCG(set.seed, hash(full))), shape, drawn)
 		if set.dtype == Float32 {
 			for i, x := range drawn {
@@ -142,7 +152,10 @@ func (p *Params) ZeroGrad() {
 
 // Changed must be called after parameters have been written to: what was
 // derived from their values is stale from then on.
-func (p *Params) Changed() { p.set.version++ }
+func (p *Params) Changed() {
+	p.set.version++
+	p.set.drawn = nil // the parameters are all there
+}
 
 // Set copies values into v, a parameter.
 func (p *Params) Set(v *Var, values []float32) error {
