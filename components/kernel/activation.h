@@ -178,6 +178,9 @@ EXP_INLINE float exp_minus_square1(float y) { return exp_fmaf(-y, y, y); }     /
 // EXP_CALL calls name_avx2 where the path is AVX2, else name_portable.
 #define EXP_CALL(name, ...) (exp_path <= EXP_PATH_AVX2 ? name##_avx2(__VA_ARGS__) : name##_portable(__VA_ARGS__))
 
+// EXP_CALL_WIDE calls name_avx512 where the path is AVX-512, else as EXP_CALL.
+#define EXP_CALL_WIDE(name, ...) (exp_path == EXP_PATH_AVX512 ? name##_avx512(__VA_ARGS__) : EXP_CALL(name, __VA_ARGS__))
+
 EXP_INLINE EXP_AVX2 __m256 exp_splat(float x) { return _mm256_set1_ps(x); }
 EXP_INLINE EXP_AVX2 __m256 exp_abs8(__m256 x) { return _mm256_andnot_ps(exp_splat(-0.0f), x); }
 EXP_INLINE EXP_AVX2 __m256 exp_neg8(__m256 x) { return _mm256_xor_ps(exp_splat(-0.0f), x); }
@@ -269,9 +272,25 @@ EXP_INLINE EXP_AVX2 __m256 exp_gelu_slope8(__m256 x) {
 EXP_INLINE EXP_AVX2 __m256 exp_one_minus_square8(__m256 y) { return _mm256_fnmadd_ps(y, y, exp_splat(1)); }
 EXP_INLINE EXP_AVX2 __m256 exp_minus_square8(__m256 y) { return _mm256_fnmadd_ps(y, y, y); }
 
+EXP_INLINE EXP_AVX512 __m512 exp_exp16(__m512 x) {
+	const __m512 round = _mm512_set1_ps(EXP_ROUND + 126);
+	x = _mm512_max_ps(_mm512_set1_ps(EXP_MIN), _mm512_min_ps(_mm512_set1_ps(EXP_MAX), x));
+	__m512 t = _mm512_fmadd_ps(x, _mm512_set1_ps(EXP_LOG2E), round);
+	__m512 half = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(t), 23)), n = _mm512_sub_ps(t, round);
+	__m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(EXP_LN2_LOW), _mm512_fnmadd_ps(n, _mm512_set1_ps(EXP_LN2_HIGH), x));
+	__m512 p = _mm512_fmadd_ps(_mm512_set1_ps(2 * EXP_E6), r, _mm512_set1_ps(2 * EXP_E5));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2 * EXP_E4));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2 * EXP_E3));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2 * EXP_E2));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2));
+	return _mm512_mul_ps(p, half);
+}
+
 #else
 #define EXP_IF_AVX2(call)
 #define EXP_CALL(name, ...) name##_portable(__VA_ARGS__)
+#define EXP_CALL_WIDE EXP_CALL
 #endif
 
 #endif

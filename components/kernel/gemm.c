@@ -26,9 +26,8 @@ static void transpose(int64_t rows, int64_t cols, const float *src, int64_t lds,
 typedef void columns_func(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
                           const float *bias);
 
-// multiply_block is C[M,N] (+)= A[M,K] B[K,N] for one block of k.
-static void multiply_block(const struct exp_block *t, int64_t m, int64_t n, const float *a, const float *b, float *c,
-                           const float *bias) {
+void exp_multiply_block(const struct exp_block *t, int64_t m, int64_t n, const float *a, const float *b, float *c,
+                        const float *bias) {
 	columns_func *columns = exp_columns_portable;
 	int64_t panels = 1;
 #ifdef EXP_X86
@@ -48,6 +47,12 @@ static void multiply_block(const struct exp_block *t, int64_t m, int64_t n, cons
 static void pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, float *dst) {
 	for (int64_t j = 0; j < n; j += EXP_PANEL, dst += k * EXP_PANEL) {
 		int64_t cols = min64(n - j, EXP_PANEL);
+#ifdef EXP_X86
+		if (trans && exp_path == EXP_PATH_AVX512) {
+			exp_pack_transposed_avx512(cols, k, b + j * ldb, ldb, dst);
+			continue;
+		}
+#endif
 		if (trans) {
 			if (cols < EXP_PANEL) memset(dst, 0, (size_t)(k * EXP_PANEL) * sizeof(float));
 			transpose(cols, k, b + j * ldb, ldb, dst, EXP_PANEL);
@@ -89,7 +94,7 @@ void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const f
 					for (int64_t q = 0; q < t.k; q++) memcpy(scratch_a + q * EXP_LD_A, ap + q * lda, (size_t)mi * sizeof(float));
 					ap = scratch_a, t.row_a = 1, t.step_a = EXP_LD_A;
 				}
-				multiply_block(&t, mi, nj, ap, bp, c + i * ldc + j, NULL);
+				exp_multiply_block(&t, mi, nj, ap, bp, c + i * ldc + j, NULL);
 			}
 			p += t.k;
 		} while (p < k);
@@ -105,7 +110,7 @@ void exp_gemm_packed(int64_t m, int64_t n, int64_t k, const float *a, int64_t ld
 		t.k = min64(k - p, block_k);
 		t.from = accumulate || p > 0 ? EXP_FROM_C : bias ? EXP_FROM_BIAS : EXP_FROM_ZERO;
 		for (int64_t i = 0; i < m; i += block_m) {
-			multiply_block(&t, min64(m - i, block_m), n, a + i * lda + p, b + p * EXP_PANEL, c + i * ldc, bias);
+			exp_multiply_block(&t, min64(m - i, block_m), n, a + i * lda + p, b + p * EXP_PANEL, c + i * ldc, bias);
 		}
 		p += t.k;
 	} while (p < k);

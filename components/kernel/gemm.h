@@ -35,6 +35,11 @@ struct exp_block {
 	int padded; // B may be read up to the end of a panel
 };
 
+// exp_multiply_block is C[M,N] = A[M,K] B[K,N] for one block of k, from where t
+// says.
+void exp_multiply_block(const struct exp_block *t, int64_t m, int64_t n, const float *a, const float *b, float *c,
+                        const float *bias);
+
 // exp_columns_* compute m rows of C's cols columns: at most EXP_PANEL, and of
 // AVX2 with m <= EXP_THIN_AVX2 two panels, of AVX-512 two, with m <=
 // EXP_THIN_AVX512 four.
@@ -49,5 +54,9 @@ void exp_columns_portable(const struct exp_block *t, int64_t m, int64_t cols, co
 // dst[c*ldd + r] = src[r*lds + c] for r < rows, c < cols
 void exp_transpose_avx2(int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst, int64_t ldd);
 void exp_transpose_portable(int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst, int64_t ldd);
+
+// exp_pack_transposed_avx512 makes a panel [k, EXP_PANEL] of rows of k elements,
+// at most EXP_PANEL, and fills it up with zeros.
+void exp_pack_transposed_avx512(int64_t rows, int64_t k, const float *src, int64_t lds, float *dst);
 
 #endif

@@ -62,6 +62,14 @@ EXP_INLINE EXP_AVX2 float exp_join_avx2(__m256 low, __m256 high) {
 	return _mm_cvtss_f32(x);
 }
 
+// exp_first has the first n of 16 lanes set, all for n >= 16.
+EXP_INLINE __mmask16 exp_first(int64_t n) { return (__mmask16)(n >= EXP_LANES ? 0xffff : (1 << n) - 1); }
+
+// exp_join_avx512 is the sum of the lanes.
+EXP_INLINE EXP_AVX512 float exp_join_avx512(__m512 lanes) {
+	return exp_join_avx2(_mm512_castps512_ps256(lanes), _mm512_extractf32x8_ps(lanes, 1));
+}
+
 #endif
 
 #endif

@@ -25,6 +25,10 @@ static void scale_portable(int64_t n, float *x, float scale) {
 	for (int64_t j = 0; j < n; j++) x[j] *= scale;
 }
 
+static void again_portable(int64_t n, float *x, float scale, float top, float inverse) {
+	for (int64_t j = 0; j < n; j++) x[j] = exp_exp1(x[j] * scale - top) * inverse;
+}
+
 static void backward_portable(int64_t n, float *dx, const float *y, const float *dy, float scale) {
 	float lane[EXP_LANES] = {0};
 	for (int64_t j = 0; j < n; j += EXP_LANES) {
@@ -96,6 +100,14 @@ static EXP_AVX2 void scale_avx2(int64_t n, float *x, float scale) {
 	if (j < n) exp_store_first(x + j, _mm256_mul_ps(exp_load_first(x + j, n - j), s), n - j);
 }
 
+static EXP_AVX2 void again_avx2(int64_t n, float *x, float scale, float top, float inverse) {
+	const __m256 s = exp_splat(scale), t = exp_splat(top), i = exp_splat(inverse);
+	for (int64_t j = 0; j < n; j += 8) {
+		__m256 e = exp_exp8(_mm256_sub_ps(_mm256_mul_ps(exp_load_first(x + j, n - j), s), t));
+		exp_store_first(x + j, _mm256_mul_ps(e, i), n - j);
+	}
+}
+
 static EXP_AVX2 void backward_avx2(int64_t n, float *dx, const float *y, const float *dy, float scale) {
 	__m256 low = _mm256_setzero_ps(), high = low;
 	int64_t j = 0;
@@ -140,11 +152,67 @@ static EXP_AVX2 int64_t find_avx2(int64_t n, const float *x, float value) {
 	return 0;
 }
 
+static EXP_AVX512 float largest_avx512(int64_t n, const float *x) {
+	__m512 top = _mm512_set1_ps(-INFINITY);
+	for (int64_t j = 0; j < n; j += EXP_LANES) { // max returns its second operand where one is a NaN
+		__mmask16 some = exp_first(n - j);
+		top = _mm512_mask_max_ps(top, some, _mm512_maskz_loadu_ps(some, x + j), top);
+	}
+	__m256 m = _mm256_max_ps(_mm512_castps512_ps256(top), _mm512_extractf32x8_ps(top, 1));
+	__m128 h = _mm_max_ps(_mm256_castps256_ps128(m), _mm256_extractf128_ps(m, 1));
+	h = _mm_max_ps(h, _mm_movehl_ps(h, h));
+	h = _mm_max_ss(h, _mm_movehdup_ps(h));
+	return _mm_cvtss_f32(h);
+}
+
+static EXP_AVX512 float exp_sum_avx512(int64_t n, float *dst, const float *x, float top) {
+	const __m512 t = _mm512_set1_ps(top);
+	__m512 sum = _mm512_setzero_ps();
+	for (int64_t j = 0; j < n; j += EXP_LANES) {
+		__mmask16 some = exp_first(n - j);
+		__m512 e = exp_exp16(_mm512_sub_ps(_mm512_maskz_loadu_ps(some, x + j), t));
+		if (dst != NULL) _mm512_mask_storeu_ps(dst + j, some, e);
+		sum = _mm512_mask_add_ps(sum, some, sum, e);
+	}
+	return exp_join_avx512(sum);
+}
+
+static EXP_AVX512 void scale_avx512(int64_t n, float *x, float scale) {
+	const __m512 s = _mm512_set1_ps(scale);
+	for (int64_t j = 0; j < n; j += EXP_LANES) {
+		__mmask16 some = exp_first(n - j);
+		_mm512_mask_storeu_ps(x + j, some, _mm512_mul_ps(_mm512_maskz_loadu_ps(some, x + j), s));
+	}
+}
+
+static EXP_AVX512 void again_avx512(int64_t n, float *x, float scale, float top, float inverse) {
+	const __m512 s = _mm512_set1_ps(scale), t = _mm512_set1_ps(top), i = _mm512_set1_ps(inverse);
+	for (int64_t j = 0; j < n; j += EXP_LANES) {
+		__mmask16 some = exp_first(n - j);
+		__m512 e = exp_exp16(_mm512_sub_ps(_mm512_mul_ps(_mm512_maskz_loadu_ps(some, x + j), s), t));
+		_mm512_mask_storeu_ps(x + j, some, _mm512_mul_ps(e, i));
+	}
+}
+
+static EXP_AVX512 void backward_avx512(int64_t n, float *dx, const float *y, const float *dy, float scale) {
+	__m512 lanes = _mm512_setzero_ps();
+	for (int64_t j = 0; j < n; j += EXP_LANES) {
+		__mmask16 some = exp_first(n - j);
+		lanes = _mm512_mask3_fmadd_ps(_mm512_maskz_loadu_ps(some, dy + j), _mm512_maskz_loadu_ps(some, y + j), lanes, some);
+	}
+	const __m512 sum = _mm512_set1_ps(exp_join_avx512(lanes)), s = _mm512_set1_ps(scale);
+	for (int64_t j = 0; j < n; j += EXP_LANES) {
+		__mmask16 some = exp_first(n - j);
+		__m512 d = _mm512_sub_ps(_mm512_maskz_loadu_ps(some, dy + j), sum);
+		_mm512_mask_storeu_ps(dx + j, some, _mm512_mul_ps(_mm512_mul_ps(s, _mm512_maskz_loadu_ps(some, y + j)), d));
+	}
+}
+
 #endif
 
-float exp_largest(int64_t n, const float *x) { return EXP_CALL(largest, n, x); }
+float exp_largest(int64_t n, const float *x) { return EXP_CALL_WIDE(largest, n, x); }
 
-float exp_exp_sum(int64_t n, float *dst, const float *x, float top) { return EXP_CALL(exp_sum, n, dst, x, top); }
+float exp_exp_sum(int64_t n, float *dst, const float *x, float top) { return EXP_CALL_WIDE(exp_sum, n, dst, x, top); }
 
 void exp_softmax_rows(int64_t rows, int64_t n, float *x, int64_t ld, const int32_t *valid) {
 	for (int64_t r = 0; r < rows; r++, x += ld) {
@@ -152,13 +220,24 @@ void exp_softmax_rows(int64_t rows, int64_t n, float *x, int64_t ld, const int32
 		memset(x + count, 0, (size_t)(n - count) * sizeof *x);
 		if (count == 0) continue;
 		float sum = exp_exp_sum(count, x, x, exp_largest(count, x));
-		EXP_CALL(scale, count, x, 1 / sum);
+		EXP_CALL_WIDE(scale, count, x, 1 / sum);
 	}
+}
+
+void exp_softmax_row(int64_t n, float *x, float scale, float *top, float *inverse) {
+	EXP_CALL_WIDE(scale, n, x, scale);
+	*top = exp_largest(n, x);
+	*inverse = 1 / exp_exp_sum(n, x, x, *top);
+	EXP_CALL_WIDE(scale, n, x, *inverse);
+}
+
+void exp_softmax_row_again(int64_t n, float *x, float scale, float top, float inverse) {
+	EXP_CALL_WIDE(again, n, x, scale, top, inverse);
 }
 
 void exp_softmax_rows_backward(int64_t rows, int64_t n, float *dx, const float *y, const float *dy, int64_t ld,
                                float scale) {
-	for (int64_t r = 0; r < rows; r++) EXP_CALL(backward, n, dx + r * ld, y + r * ld, dy + r * ld, scale);
+	for (int64_t r = 0; r < rows; r++) EXP_CALL_WIDE(backward, n, dx + r * ld, y + r * ld, dy + r * ld, scale);
 }
 
 void exp_log_softmax_rows(int64_t rows, int64_t n, float *dst, const float *x) {

@@ -11,6 +11,12 @@ void exp_softmax_rows_backward(int64_t rows, int64_t n, float *dx, const float *
 void exp_log_softmax_rows(int64_t rows, int64_t n, float *dst, const float *x);
 void exp_argmax_rows(int64_t rows, int64_t v, const float *x, int32_t *dst);
 
+// exp_softmax_row makes x the softmax of scale*x, and says the largest of these
+// and one over the sum of the exponentials; exp_softmax_row_again makes it so
+// again, with the same bits.
+void exp_softmax_row(int64_t n, float *x, float scale, float *top, float *inverse);
+void exp_softmax_row_again(int64_t n, float *x, float scale, float top, float inverse);
+
 // exp_largest is the largest element but for NaN, -INFINITY of none.
 float exp_largest(int64_t n, const float *x);
 
