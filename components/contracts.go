@@ -4,7 +4,7 @@ import "exp/components/autodiff"
 
 // Embedder turns tokens into vectors.
 type Embedder interface {
-	// Embed returns [B, T, E].
+	// Embed returns [Σ lengths, E].
 	Embed(t *autodiff.Tape, s Sequences) *autodiff.Var
 }
 
@@ -28,12 +28,12 @@ type EncoderDeps struct {
 
 // Memory is what an encoder makes of a source.
 type Memory struct {
-	States  *autodiff.Var // [B, S, M], zero past a row's length
-	Lengths []int32       // [B]
-	Final   []FinalState  // one a layer, from the lowest; none where the encoder has no final state
+	States *autodiff.Var  // [Σ lengths, M]
+	Spans  autodiff.Spans // of the sources in States
+	Final  []FinalState   // one a layer, from the lowest; none where the encoder has no final state
 }
 
-// FinalState is a recurrent layer's state after the last step of each row.
+// FinalState is a recurrent layer's state after the last step of each sequence.
 type FinalState struct {
 	Hidden *autodiff.Var // [B, size]
 	Cell   *autodiff.Var // [B, size], nil but for an LSTM
@@ -51,13 +51,13 @@ type Decoder interface {
 	// OutputSize is the width D of the states that Decode and Step return.
 	OutputSize() int
 	// Decode is the teacher-forced pass over target, which begins with [Bos]: the
-	// state [B, T, D] from which each next token is predicted.
+	// state [Σ lengths, D] from which each next token is predicted.
 	Decode(t *autodiff.Tape, memory Memory, target Sequences) Decoded
 	// Start returns the state before the first step of decoding from memory.
 	// The state is valid until the tape's Reset. The tape must not record.
 	Start(t *autodiff.Tape, memory Memory) DecoderState
-	// Step reads the token of every row, the result of the step before or [Bos],
-	// [B, 1] with every length 1, and moves state on: [B, 1, D].
+	// Step reads the token of every row, the result of the step before or [Bos], as
+	// B sequences of length 1, and moves state on: [B, D].
 	Step(t *autodiff.Tape, state DecoderState, tokens Sequences) Decoded
 	// Select makes state that of the rows that rows names, in their order: rows
 	// may be left out, and named more than once.
@@ -69,8 +69,8 @@ type DecoderState any
 
 // Decoded is the result of a decoder.
 type Decoded struct {
-	States  *autodiff.Var // [B, T, D]
-	Weights *autodiff.Var // [B, N, T, S], of the attention to the memory (of the last layer); nil without one
+	States  *autodiff.Var // [Σ lengths, D]
+	Weights *autodiff.Var // [B, N, T, S] of the longest, zero past the lengths: of the attention to the memory (of the last layer); nil without one
 }
 
 // DecoderDeps is what a decoder is given when it is built.
@@ -103,63 +103,30 @@ type Attention interface {
 	ContextSize() int
 	// Prepare does once a batch what does not depend on the query.
 	Prepare(t *autodiff.Tape, memory Memory) Prepared
-	// Attend returns the context [B, T, C] of the queries [B, T, Q], and the
-	// weights [B, N, T, S] of N heads, zero past a row's length. The context may be
-	// written over: the backward pass must not read its value.
-	Attend(t *autodiff.Tape, query *autodiff.Var, memory Prepared) (context, weights *autodiff.Var)
+	// Attend returns the context [Σ T, C] of the queries [Σ T, Q], of which each
+	// sequence has those that queries says, and the weights [B, N, T, S] of N heads,
+	// zero past the lengths. The context may be written over: the backward pass must
+	// not read its value.
+	Attend(t *autodiff.Tape, query *autodiff.Var, queries autodiff.Spans, memory Prepared) (context, weights *autodiff.Var)
 }
 
 // Prepared is a memory as an attention wants it.
 type Prepared struct {
-	Keys    *autodiff.Var // [B, S, ...]
-	Values  *autodiff.Var // [B, S, M]
-	Lengths []int32       // [B]
-
-	sources []int32 // [B]: the row of the memory that each was; nil: itself
+	Keys   *autodiff.Var  // [Σ lengths, ...]
+	Values *autodiff.Var  // [Σ lengths, M]
+	Spans  autodiff.Spans // of the sources in both
 }
 
-// Select returns the memory of the rows that rows names, which must live as long
-// as the tape if that records. Where each row stays a row of the same source, as
-// in a beam, that is p itself.
+// Select returns the memory of the rows that rows names: the same keys and
+// values, seen by others.
 func (p Prepared) Select(t *autodiff.Tape, rows []int32) Prepared {
-	s := Prepared{Keys: p.Keys, Values: p.Values, Lengths: autodiff.Ints(t, len(rows)), sources: autodiff.Ints(t, len(rows))}
-	same := len(rows) == len(p.Lengths)
-	for i, row := range rows {
-		s.Lengths[i], s.sources[i] = p.Lengths[row], p.source(row)
-		same = same && s.sources[i] == p.source(int32(i))
-	}
-	if same {
-		return p
-	}
-	if s.Values != nil {
-		s.Values = autodiff.Select(t, p.Values, rows)
-	}
-	switch s.Keys {
-	case nil:
-	case p.Values: // stays the same
-		s.Keys = s.Values
-	default:
-		s.Keys = autodiff.Select(t, p.Keys, rows)
-	}
-	return s
-}
-
-func (p Prepared) source(row int32) int32 {
-	if p.sources == nil {
-		return row
-	}
-	return p.sources[row]
+	p.Spans = p.Spans.Select(t, rows)
+	return p
 }
 
 // First returns the memory of the first n rows.
 func (p Prepared) First(n int) Prepared {
-	p.Lengths = p.Lengths[:n]
-	if p.Keys != nil {
-		p.Keys = p.Keys.Part(0, n)
-	}
-	if p.Values != nil {
-		p.Values = p.Values.Part(0, n)
-	}
+	p.Spans = p.Spans.First(n)
 	return p
 }
 

@@ -1,8 +1,10 @@
 package components
 
+import "exp/components/autodiff"
+
 // The first ids of every vocabulary.
 const (
-	Pad int32 = iota // fills a row up to the longest of its batch
+	Pad int32 = iota // is in no batch, which need none; keeps the number that it has where rows are filled up
 	Bos              // begins a target
 	Eos              // ends a target
 	Unk              // stands for a token that the vocabulary lacks
@@ -79,12 +81,23 @@ type Task interface {
 // TaskDeps is what a task is given when it is built.
 type TaskDeps struct{}
 
-// Sequences is a batch of token sequences, [B, T] row-major, padded with [Pad].
+// Sequences is a batch of token sequences, one after the other: nothing fills
+// the shorter ones up to the longest, so nothing is computed for what is not there.
+// What a component makes of them lies likewise, [Σ lengths, D].
 type Sequences struct {
-	Tokens  []int32 // [B, T]
-	Lengths []int32 // [B], of each row
-	Batch   int     // B
-	Steps   int     // T, the longest length
+	Tokens []int32 // [Σ lengths]
+	autodiff.Spans
+}
+
+// Clear takes the sequences out, and keeps the memory.
+func (s *Sequences) Clear() {
+	s.Tokens, s.Starts, s.Lengths = s.Tokens[:0], s.Starts[:0], s.Lengths[:0]
+}
+
+// Add appends a sequence.
+func (s *Sequences) Add(tokens ...int32) {
+	s.Starts, s.Lengths = append(s.Starts, int32(len(s.Tokens))), append(s.Lengths, int32(len(tokens)))
+	s.Tokens = append(s.Tokens, tokens...)
 }
 
 // Batch is a batch of pairs. TargetIn is [Bos] and the target, TargetOut the
@@ -93,38 +106,20 @@ type Batch struct{ Source, TargetIn, TargetOut Sequences }
 
 // Fill makes b the batch of pairs, reusing its memory.
 func (b *Batch) Fill(pairs []Pair) {
-	source, target := 0, 0
+	b.Source.Clear()
+	b.TargetIn.Clear()
+	b.TargetOut.Clear()
 	for _, p := range pairs {
-		source, target = max(source, len(p.Source)), max(target, len(p.Target)+1)
-	}
-	b.Source.resize(len(pairs), source)
-	b.TargetIn.resize(len(pairs), target)
-	b.TargetOut.resize(len(pairs), target)
-	for i, p := range pairs {
-		b.Source.set(i, p.Source)
-		b.TargetIn.set(i, p.Target, Bos)
-		b.TargetOut.set(i, p.Target)
-		b.TargetOut.Tokens[i*target+len(p.Target)] = Eos
-		b.TargetOut.Lengths[i]++
+		b.Source.Add(p.Source...)
+		b.TargetIn.Add(Bos)
+		b.TargetIn.extend(p.Target...)
+		b.TargetOut.Add(p.Target...)
+		b.TargetOut.extend(Eos)
 	}
 }
 
-func (s *Sequences) resize(batch, steps int) {
-	s.Batch, s.Steps = batch, steps
-	if cap(s.Tokens) < batch*steps {
-		s.Tokens = make([]int32, batch*steps)
-	}
-	if cap(s.Lengths) < batch {
-		s.Lengths = make([]int32, batch)
-	}
-	s.Tokens, s.Lengths = s.Tokens[:batch*steps], s.Lengths[:batch]
-	clear(s.Tokens) // Pad is 0
-}
-
-// set makes row i the tokens first, then tokens.
-func (s *Sequences) set(i int, tokens []int32, first ...int32) {
-	row := s.Tokens[i*s.Steps : (i+1)*s.Steps]
-	n := copy(row, first)
-	n += copy(row[n:], tokens)
-	s.Lengths[i] = int32(n)
+// extend appends tokens to the last sequence.
+func (s *Sequences) extend(tokens ...int32) {
+	s.Tokens = append(s.Tokens, tokens...)
+	s.Lengths[len(s.Lengths)-1] += int32(len(tokens))
 }

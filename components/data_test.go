@@ -3,6 +3,8 @@ package components
 import (
 	"reflect"
 	"testing"
+
+	"exp/components/autodiff"
 )
 
 func TestVocabulary(t *testing.T) {
@@ -27,15 +29,15 @@ func TestFill(t *testing.T) {
 	b.Fill([]Pair{{Source: []int32{9, 9, 9, 9}, Target: []int32{9, 9, 9}}, {Source: []int32{9}}, {}}) // memory to reuse
 	b.Fill([]Pair{{Source: []int32{4, 5}, Target: []int32{6}}, {Source: []int32{7}, Target: []int32{8, 9}}})
 	want := Batch{
-		Source:    Sequences{Tokens: []int32{4, 5, 7, Pad}, Lengths: []int32{2, 1}, Batch: 2, Steps: 2},
-		TargetIn:  Sequences{Tokens: []int32{Bos, 6, Pad, Bos, 8, 9}, Lengths: []int32{2, 3}, Batch: 2, Steps: 3},
-		TargetOut: Sequences{Tokens: []int32{6, Eos, Pad, 8, 9, Eos}, Lengths: []int32{2, 3}, Batch: 2, Steps: 3},
+		Source:    Sequences{[]int32{4, 5, 7}, autodiff.Spans{Starts: []int32{0, 2}, Lengths: []int32{2, 1}}},
+		TargetIn:  Sequences{[]int32{Bos, 6, Bos, 8, 9}, autodiff.Spans{Starts: []int32{0, 2}, Lengths: []int32{2, 3}}},
+		TargetOut: Sequences{[]int32{6, Eos, 8, 9, Eos}, autodiff.Spans{Starts: []int32{0, 2}, Lengths: []int32{2, 3}}},
 	}
 	if !reflect.DeepEqual(b, want) {
 		t.Errorf("batch is\n%+v\nwant\n%+v", b, want)
 	}
 	b.Fill([]Pair{{}})
-	if b.Source.Steps != 0 || !reflect.DeepEqual(b.TargetIn.Tokens, []int32{Bos}) || !reflect.DeepEqual(b.TargetOut.Tokens, []int32{Eos}) {
+	if b.Source.Longest() != 0 || b.Source.Batch() != 1 || !reflect.DeepEqual(b.TargetIn.Tokens, []int32{Bos}) || !reflect.DeepEqual(b.TargetOut.Tokens, []int32{Eos}) {
 		t.Errorf("an empty pair gives %+v", b)
 	}
 }

@@ -10,7 +10,7 @@
 // documentation.
 //
 // Every contract holds these, and the tests check them for every registered
-// component: padding changes no result, nor do the other rows of the batch; a
+// component: the other sequences of the batch, longer or not, change no result; a
 // decoder's result at step t does not depend on targets after t; stepping gives
 // what the teacher-forced pass gives; the same seed gives the same bits.
 package components

@@ -20,9 +20,6 @@ type Model struct {
 	Encoder Encoder
 	Decoder Decoder
 	Output  nn.Linear // [V, D]
-
-	positions []int32 // of the target tokens in a padded batch
-	targets   []int32
 }
 
 // NewModel builds the parts with their parameters in params, for vocabularies
@@ -77,9 +74,9 @@ func embedder(params *autodiff.Params, name string, vocabulary int) func(size in
 // Embedding is a table of one vector a token.
 type Embedding struct{ Table *autodiff.Var } // [V, E]
 
-// Embed returns the rows of the table that s names, [B, T, E].
+// Embed returns the rows of the table that s names, [Σ lengths, E].
 func (e Embedding) Embed(t *autodiff.Tape, s Sequences) *autodiff.Var {
-	return autodiff.Embed(t, e.Table, s.Tokens).Reshape(s.Batch, s.Steps, e.Table.Dim(1))
+	return autodiff.Embed(t, e.Table, s.Tokens)
 }
 
 // MaxLengths returns the longest source and target that the model can read, 0
@@ -94,39 +91,28 @@ func (m *Model) MaxLengths() (source int, sourceOption string, target int, targe
 	return source, "model.encoder." + sourceOption, target, "model.decoder." + targetOption
 }
 
-// Logits returns the teacher-forced prediction of each target token, [B, T, V].
+// Logits returns the teacher-forced prediction of each target token, one
+// sequence after the other: [Σ lengths, V].
 func (m *Model) Logits(t *autodiff.Tape, b *Batch) *autodiff.Var {
-	memory := m.Encoder.Encode(t, b.Source)
-	return m.Output.Forward(t, m.Decoder.Decode(t, memory, b.TargetIn).States)
+	return m.Output.Forward(t, m.decode(t, b))
+}
+
+// decode returns the states from which the target tokens are predicted,
+// [Σ lengths, D].
+func (m *Model) decode(t *autodiff.Tape, b *Batch) *autodiff.Var {
+	return m.Decoder.Decode(t, m.Encoder.Encode(t, b.Source), b.TargetIn).States
 }
 
 // Loss returns the mean cross-entropy a target token, in nats, and the tokens
-// that it is a mean over. Padding does not reach the output layer.
+// that it is a mean over.
 func (m *Model) Loss(t *autodiff.Tape, b *Batch, smoothing float64) (loss *autodiff.Var, targets []int32) {
-	states, targets := m.predict(t, b)
-	return autodiff.LinearCrossEntropy(t, states, m.Output.Weight, m.Output.Bias, targets, smoothing), targets
+	targets = b.TargetOut.Tokens
+	return autodiff.LinearCrossEntropy(t, m.decode(t, b), m.Output.Weight, m.Output.Bias, targets, smoothing), targets
 }
 
-// TokenLosses returns the cross-entropy of each target token in nats, row after
-// row, the logits it comes from [Σ lengths, V], and the tokens.
+// TokenLosses returns the cross-entropy of each target token in nats, one
+// sequence after the other, the logits it comes from [Σ lengths, V], and the tokens.
 func (m *Model) TokenLosses(t *autodiff.Tape, b *Batch) (losses []float64, logits *autodiff.Var, targets []int32) {
-	states, targets := m.predict(t, b)
-	logits = m.Output.Forward(t, states)
+	logits, targets = m.Logits(t, b), b.TargetOut.Tokens
 	return autodiff.TokenLosses(t, logits, targets), logits, targets
-}
-
-// predict returns the states from which the target tokens are predicted, without
-// those of padding, [Σ lengths, D], and the tokens.
-func (m *Model) predict(t *autodiff.Tape, b *Batch) (states *autodiff.Var, targets []int32) {
-	memory := m.Encoder.Encode(t, b.Source)
-	states = m.Decoder.Decode(t, memory, b.TargetIn).States
-	m.positions, m.targets = m.positions[:0], m.targets[:0]
-	for row, length := range b.TargetOut.Lengths {
-		for step := range int(length) {
-			at := row*b.TargetOut.Steps + step
-			m.positions = append(m.positions, int32(at))
-			m.targets = append(m.targets, b.TargetOut.Tokens[at])
-		}
-	}
-	return autodiff.Rows(t, states, m.positions), m.targets
 }

@@ -11,7 +11,7 @@ import (
 type Training struct {
 	Steps          int     `toml:"steps" doc:"updates"`
 	BatchSize      int     `toml:"batch_size" oneof:"batch" doc:"pairs an update"`
-	BatchTokens    int     `toml:"batch_tokens" oneof:"batch" doc:"target tokens an update, at most, padding included"`
+	BatchTokens    int     `toml:"batch_tokens" oneof:"batch" doc:"target tokens an update, at most, if all its targets were as long as the longest"`
 	ClipNorm       float64 `toml:"clip_norm" doc:"largest global norm of the gradient (Pascanu et al. 2013); 0: any"`
 	LabelSmoothing float64 `toml:"label_smoothing" doc:"probability spread evenly over the vocabulary (Szegedy et al. 2016), in [0, 1)"`
 }

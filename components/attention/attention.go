@@ -1,8 +1,9 @@
 // Package attention has the ways in which a decoder looks at the encoder's
-// memory, each for any decoder: query q [B, T, Q], memory m [B, S, M], and
+// memory, each for any decoder: of each sequence the queries q [T, Q], the memory
+// m [S, M], and
 //
-//	weights = softmax over the valid s of score(q_t, m_s)    [B, N, T, S]
-//	context = Σ_s weights_s m_s                              [B, T, M]
+//	weights = softmax over s of score(q_t, m_s)    [N, T, S]
+//	context = Σ_s weights_s m_s                    [T, M]
 //
 // They differ in the score; multihead projects the values too. What depends on
 // the memory alone is computed once a batch, in Prepare.
@@ -86,9 +87,9 @@ func (GeneralOptions) Doc() string {
 func (GeneralOptions) Validate() error { return nil }
 
 // NewGeneral builds general attention. W is [Q, M], and Prepare multiplies it
-// with the memory: keys = m Wᵀ [B, S, Q]. So a step has no product with W, and
-// the teacher-forced pass has one of B·S rows where the projection of the
-// queries would have B·T.
+// with the memory: keys = m Wᵀ [Σ S, Q]. So a step has no product with W, and
+// the teacher-forced pass has one of Σ S rows where the projection of the
+// queries would have Σ T.
 func NewGeneral(_ GeneralOptions, d components.AttentionDeps) (components.Attention, error) {
 	return newDot(d, 1, true), nil
 }
@@ -117,13 +118,13 @@ func (a *dot) Prepare(t *autodiff.Tape, m components.Memory) components.Prepared
 	if a.key.Weight != nil {
 		keys = a.key.Forward(t, keys)
 	}
-	return components.Prepared{Keys: keys, Values: m.States, Lengths: m.Lengths}
+	return components.Prepared{Keys: keys, Values: m.States, Spans: m.Spans}
 }
 
 // Attend scores, weighs and sums.
-func (a *dot) Attend(t *autodiff.Tape, query *autodiff.Var, m components.Prepared) (context, weights *autodiff.Var) {
+func (a *dot) Attend(t *autodiff.Tape, query *autodiff.Var, queries autodiff.Spans, m components.Prepared) (context, weights *autodiff.Var) {
 	return autodiff.ScaledDotProduct(t, autodiff.Columns{Var: query}, autodiff.Columns{Var: m.Keys}, autodiff.Columns{Var: m.Values},
-		m.Lengths, autodiff.Heads{Num: 1, KeySize: a.query, ValueSize: a.memory, Scale: a.scale})
+		queries, m.Spans, autodiff.Heads{Num: 1, KeySize: a.query, ValueSize: a.memory, Scale: a.scale})
 }
 
 // AdditiveOptions configures additive attention.
@@ -162,13 +163,13 @@ func (a *additive) ContextSize() int { return a.memory }
 
 // Prepare computes U m.
 func (a *additive) Prepare(t *autodiff.Tape, m components.Memory) components.Prepared {
-	return components.Prepared{Keys: a.key.Forward(t, m.States), Values: m.States, Lengths: m.Lengths}
+	return components.Prepared{Keys: a.key.Forward(t, m.States), Values: m.States, Spans: m.Spans}
 }
 
 // Attend scores, weighs and sums.
-func (a *additive) Attend(t *autodiff.Tape, query *autodiff.Var, m components.Prepared) (context, weights *autodiff.Var) {
-	scores := autodiff.AdditiveScores(t, a.query.Forward(t, query), m.Keys, a.v)
-	return autodiff.Attend(t, scores, m.Values, m.Lengths)
+func (a *additive) Attend(t *autodiff.Tape, query *autodiff.Var, queries autodiff.Spans, m components.Prepared) (context, weights *autodiff.Var) {
+	scores := autodiff.AdditiveScores(t, a.query.Forward(t, query), m.Keys, a.v, queries, m.Spans)
+	return autodiff.Attend(t, scores, m.Values, queries, m.Spans)
 }
 
 // MultiheadOptions configures multi-head attention.
@@ -203,10 +204,10 @@ func (a *multihead) ContextSize() int { return a.size }
 
 // Prepare projects the memory to keys and values.
 func (a *multihead) Prepare(t *autodiff.Tape, m components.Memory) components.Prepared {
-	return components.Prepared{Keys: a.Keys(t, m.States), Values: m.States, Lengths: m.Lengths}
+	return components.Prepared{Keys: a.Keys(t, m.States), Values: m.States, Spans: m.Spans}
 }
 
 // Attend attends with every head.
-func (a *multihead) Attend(t *autodiff.Tape, query *autodiff.Var, m components.Prepared) (context, weights *autodiff.Var) {
-	return a.Forward(t, query, m.Keys, m.Lengths)
+func (a *multihead) Attend(t *autodiff.Tape, query *autodiff.Var, queries autodiff.Spans, m components.Prepared) (context, weights *autodiff.Var) {
+	return a.Forward(t, query, m.Keys, queries, m.Spans)
 }

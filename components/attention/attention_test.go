@@ -88,9 +88,9 @@ func TestScores(t *testing.T) {
 			}
 			params.Changed()
 			tape := autodiff.NewTape(autodiff.Float64)
-			memory := components.Memory{States: tape.Input([]float32{1, 0, 0, 3, 100, 100}, 1, 3, 2), Lengths: []int32{2}}
-			query := tape.Input([]float32{2, 1}, 1, 1, 2)
-			context, weights := a.Attend(tape, query, a.Prepare(tape, memory))
+			memory := components.Memory{States: tape.Input([]float32{100, 100, 1, 0, 0, 3}, 3, 2), Spans: autodiff.Spans{Starts: []int32{1}, Lengths: []int32{2}}}
+			query := tape.Input([]float32{2, 1}, 1, 2)
+			context, weights := a.Attend(tape, query, autodiff.SingleRows(tape, 1), a.Prepare(tape, memory))
 			w := autodiff.Values[float64](weights)
 			if got := math.Log(w[0] / w[1]); math.Abs(got-test.want) > 1e-12 {
 				t.Errorf("the scores differ by %v, want %v", got, test.want)

@@ -2,18 +2,18 @@ package autodiff
 
 import "exp/components/kernel"
 
-// A Cache keeps a growing sequence [B, steps, W] for step-by-step decoding. It
-// records no gradient, and lives no longer than its tape's step.
+// A Cache keeps growing sequences of rows for step-by-step decoding. It records
+// no gradient, and lives no longer than its tape's step.
 type Cache struct {
-	Values  *Var    // [B, capacity, W], of which the first Lengths steps are filled
-	Lengths []int32 // [B], all the number of steps appended
+	Values *Var // [B, capacity, W]
+	Spans       // where the rows of each sequence are in it: as many as were appended
 
 	spare *Var // what Values was before the last Select
 }
 
 const firstCapacity = 16
 
-// Append adds one step: width columns of x [B, 1, ...].
+// Append adds one row to each sequence: width columns of x [B, ...].
 func (c *Cache) Append(t *Tape, x Columns, width int) {
 	if t.dtype == Float32 {
 		appendStep[float32](t, c, x, width)
@@ -26,8 +26,7 @@ func appendStep[F kernel.Float](t *Tape, c *Cache, x Columns, width int) {
 	batch := x.Var.Dim(0)
 	if c.Values == nil {
 		c.Values = t.New(batch, firstCapacity, width)
-		c.Lengths = Ints(t, batch)
-		clear(c.Lengths)
+		c.lay(t, batch, 0)
 	}
 	steps, capacity := 0, c.Values.Dim(1)
 	if batch > 0 {
@@ -40,6 +39,7 @@ func appendStep[F kernel.Float](t *Tape, c *Cache, x Columns, width int) {
 			copy(to[b*2*capacity*width:], from[b*capacity*width:(b+1)*capacity*width])
 		}
 		c.Values, capacity = larger, 2*capacity
+		c.lay(t, batch, steps)
 	}
 	dst, src := Values[F](c.Values), Values[F](x.Var)
 	for b := range batch {
@@ -75,11 +75,16 @@ func selectRows[F kernel.Float](t *Tape, c *Cache, rows []int32) {
 		copy(dst[i*capacity*width:][:steps*width], src[int(row)*capacity*width:])
 	}
 	c.spare, c.Values = c.Values, to
-	if len(rows) > len(c.Lengths) {
-		c.Lengths = Ints(t, len(rows))
+	c.lay(t, len(rows), steps)
+}
+
+// lay makes the spans of so many sequences of so many steps.
+func (c *Cache) lay(t *Tape, batch, steps int) {
+	if batch > len(c.Lengths) {
+		c.Spans = Spans{Ints(t, batch), Ints(t, batch)}
 	}
-	c.Lengths = c.Lengths[:len(rows)]
-	for i := range c.Lengths {
-		c.Lengths[i] = int32(steps)
+	c.Spans = c.First(batch)
+	for b := range batch {
+		c.Starts[b], c.Lengths[b] = int32(b*c.Values.Dim(1)), int32(steps)
 	}
 }

@@ -143,29 +143,33 @@ func (op *scaleOp[F]) Backward() {
 	}
 }
 
-// AddToRows adds a [B, D] to every time step of x [B, T, D].
-func AddToRows(t *Tape, x, a *Var) *Var {
-	if x.shape.rank != 3 || a.shape.rank != 2 || x.Dim(0) != a.Dim(0) || x.Dim(2) != a.Dim(1) {
-		panic(fmt.Sprintf("autodiff: add to rows: x is %v, a is %v", x.shape, a.shape))
+// AddToRows adds row b of a [B, D] to every row of sequence b in x [Σ lengths, D].
+func AddToRows(t *Tape, x, a *Var, spans Spans) *Var {
+	if a.shape.rank != 2 || a.Dim(0) != spans.Batch() || x.Dim(-1) != a.Dim(1) {
+		panic(fmt.Sprintf("autodiff: add to rows: x is %v of %d sequences, a is %v", x.shape, spans.Batch(), a.shape))
 	}
 	if t.dtype == Float32 {
-		return addToRows[float32](t, x, a)
+		return addToRows[float32](t, x, a, spans)
 	}
-	return addToRows[float64](t, x, a)
+	return addToRows[float64](t, x, a, spans)
 }
 
-type addToRowsOp[F kernel.Float] struct{ x, a, y *Var }
+type addToRowsOp[F kernel.Float] struct {
+	x, a, y *Var
+	spans   Spans
+}
 
-func addToRows[F kernel.Float](t *Tape, x, a *Var) *Var {
-	b, n, d := x.Dim(0), x.Dim(1), x.Dim(2)
+func addToRows[F kernel.Float](t *Tape, x, a *Var, spans Spans) *Var {
+	d := x.Dim(-1)
 	y := t.NewVar(x.shape)
 	copy(Values[F](y), Values[F](x))
-	for i := range b {
-		kernel.AddRows(Values[F](y)[i*n*d:(i+1)*n*d], n, d, Values[F](a)[i*d:(i+1)*d])
+	for b := range spans.Batch() {
+		start, n := spans.At(b)
+		kernel.AddRows(Values[F](y)[start*d:(start+n)*d], n, d, Values[F](a)[b*d:(b+1)*d])
 	}
 	if t.recording {
 		op := Record[addToRowsOp[F]](t)
-		op.x, op.a, op.y = x, a, y
+		op.x, op.a, op.y, op.spans = x, a, y, spans
 	}
 	return y
 }
@@ -174,45 +178,47 @@ func (op *addToRowsOp[F]) Backward() {
 	if !op.y.HasGrad() {
 		return
 	}
-	b, n, d := op.x.Dim(0), op.x.Dim(1), op.x.Dim(2)
-	dy := Grad[F](op.y)
+	d, dy := op.x.Dim(-1), Grad[F](op.y)
 	if !op.x.Constant() {
 		kernel.AddTo(Grad[F](op.x), dy)
 	}
 	if !op.a.Constant() {
-		for i := range b {
-			kernel.SumRows(Grad[F](op.a)[i*d:(i+1)*d], n, d, dy[i*n*d:(i+1)*n*d], d)
+		for b := range op.spans.Batch() {
+			start, n := op.spans.At(b)
+			kernel.SumRows(Grad[F](op.a)[b*d:(b+1)*d], n, d, dy[start*d:(start+n)*d], d)
 		}
 	}
 }
 
-// AddSteps adds row from+t of table [P, D] to every step t of x [B, T, D].
-func AddSteps(t *Tape, x, table *Var, from int) *Var {
-	if x.shape.rank != 3 || x.Dim(2) != table.Dim(1) || from+x.Dim(1) > table.Dim(0) {
-		panic(fmt.Sprintf("autodiff: add steps: x is %v, table is %v, from row %d", x.shape, table.shape, from))
+// AddSteps adds row from+t of table [P, D] to row t of every sequence in x
+// [Σ lengths, D].
+func AddSteps(t *Tape, x, table *Var, spans Spans, from int) *Var {
+	if x.Dim(-1) != table.Dim(1) || from+spans.Longest() > table.Dim(0) {
+		panic(fmt.Sprintf("autodiff: add steps: x is %v of up to %d rows, table is %v, from row %d", x.shape, spans.Longest(), table.shape, from))
 	}
 	if t.dtype == Float32 {
-		return addSteps[float32](t, x, table, from)
+		return addSteps[float32](t, x, table, spans, from)
 	}
-	return addSteps[float64](t, x, table, from)
+	return addSteps[float64](t, x, table, spans, from)
 }
 
 type addStepsOp[F kernel.Float] struct {
 	x, table, y *Var
+	spans       Spans
 	from        int
 }
 
-func addSteps[F kernel.Float](t *Tape, x, table *Var, from int) *Var {
-	b, n, d := x.Dim(0), x.Dim(1), x.Dim(2)
+func addSteps[F kernel.Float](t *Tape, x, table *Var, spans Spans, from int) *Var {
+	d := x.Dim(-1)
 	y := t.NewVar(x.shape)
-	added := Values[F](table)[from*d : (from+n)*d]
-	for i := range b {
-		at := i * n * d
-		kernel.Add(Values[F](y)[at:at+n*d], Values[F](x)[at:at+n*d], added)
+	added := Values[F](table)[from*d:]
+	for b := range spans.Batch() {
+		start, n := spans.At(b)
+		kernel.Add(Values[F](y)[start*d:(start+n)*d], Values[F](x)[start*d:(start+n)*d], added[:n*d])
 	}
 	if t.recording {
 		op := Record[addStepsOp[F]](t)
-		op.x, op.table, op.y, op.from = x, table, y, from
+		op.x, op.table, op.y, op.spans, op.from = x, table, y, spans, from
 	}
 	return y
 }
@@ -221,15 +227,15 @@ func (op *addStepsOp[F]) Backward() {
 	if !op.y.HasGrad() {
 		return
 	}
-	b, n, d := op.x.Dim(0), op.x.Dim(1), op.x.Dim(2)
-	dy := Grad[F](op.y)
+	d, dy := op.x.Dim(-1), Grad[F](op.y)
 	if !op.x.Constant() {
 		kernel.AddTo(Grad[F](op.x), dy)
 	}
 	if !op.table.Constant() {
-		added := Grad[F](op.table)[op.from*d : (op.from+n)*d]
-		for i := range b {
-			kernel.AddTo(added, dy[i*n*d:(i+1)*n*d])
+		added := Grad[F](op.table)[op.from*d:]
+		for b := range op.spans.Batch() {
+			start, n := op.spans.At(b)
+			kernel.AddTo(added[:n*d], dy[start*d:(start+n)*d])
 		}
 	}
 }

@@ -13,6 +13,17 @@ import (
 
 type in = func(name string, dims ...int) *autodiff.Var
 
+// inTurn is sequences of these lengths, one after the other.
+func inTurn(lengths ...int32) autodiff.Spans {
+	s := autodiff.Spans{Lengths: lengths}
+	next := int32(0)
+	for _, length := range lengths {
+		s.Starts = append(s.Starts, next)
+		next += length
+	}
+	return s
+}
+
 // Every operation against finite differences.
 func TestGradients(t *testing.T) {
 	type results = []*autodiff.Var
@@ -66,10 +77,10 @@ func TestGradients(t *testing.T) {
 		},
 		"scale": func(tape *autodiff.Tape, in in) results { return results{autodiff.Scale(tape, in("x", 2, 3), -1.7)} },
 		"add to rows": func(tape *autodiff.Tape, in in) results {
-			return results{autodiff.AddToRows(tape, in("x", 2, 3, 4), in("a", 2, 4))}
+			return results{autodiff.AddToRows(tape, in("x", 5, 4), in("a", 3, 4), inTurn(3, 0, 2))}
 		},
 		"add steps": func(tape *autodiff.Tape, in in) results {
-			return results{autodiff.AddSteps(tape, in("x", 2, 3, 4), in("table", 6, 4), 2)}
+			return results{autodiff.AddSteps(tape, in("x", 5, 4), in("table", 6, 4), inTurn(3, 0, 2), 2)}
 		},
 		"tanh":    func(tape *autodiff.Tape, in in) results { return results{autodiff.Tanh(tape, in("x", 2, 7))} },
 		"sigmoid": func(tape *autodiff.Tape, in in) results { return results{autodiff.Sigmoid(tape, in("x", 2, 7))} },
@@ -93,10 +104,7 @@ func TestGradients(t *testing.T) {
 			return results{autodiff.Concat(tape, in("a", 2, 2, 3), in("b", 2, 2, 1))}
 		},
 		"mean rows": func(tape *autodiff.Tape, in in) results {
-			return results{autodiff.MeanRows(tape, in("x", 3, 4, 2), []int32{4, 0, 1})}
-		},
-		"mask rows": func(tape *autodiff.Tape, in in) results {
-			return results{autodiff.MaskRows(tape, in("x", 3, 4, 2), []int32{4, 0, 1})}
+			return results{autodiff.MeanRows(tape, in("x", 7, 2), autodiff.Spans{Starts: []int32{0, 5, 3}, Lengths: []int32{4, 0, 3}})}
 		},
 		"reshape": func(tape *autodiff.Tape, in in) results {
 			x := autodiff.Tanh(tape, in("x", 2, 6))
@@ -127,73 +135,73 @@ func TestGradients(t *testing.T) {
 			return results{autodiff.LinearCrossEntropy(tape, in("x", 3, 4), in("w", 5, 4), in("b", 5), []int32{4, 0, 2}, 0.2)}
 		},
 		"attention": func(tape *autodiff.Tape, in in) results {
-			y, _ := autodiff.ScaledDotProduct(tape, autodiff.Columns{Var: in("q", 2, 3, 6)}, autodiff.Columns{Var: in("k", 2, 4, 6)},
-				autodiff.Columns{Var: in("v", 2, 4, 4)}, []int32{4, 2}, autodiff.Heads{Num: 2, KeySize: 3, ValueSize: 2, Scale: 0.6})
+			y, _ := autodiff.ScaledDotProduct(tape, autodiff.Columns{Var: in("q", 5, 6)}, autodiff.Columns{Var: in("k", 8, 6)},
+				autodiff.Columns{Var: in("v", 8, 4)}, inTurn(3, 2), autodiff.Spans{Starts: []int32{1, 4}, Lengths: []int32{4, 2}}, autodiff.Heads{Num: 2, KeySize: 3, ValueSize: 2, Scale: 0.6})
 			return results{y}
 		},
 		"causal attention of columns": func(tape *autodiff.Tape, in in) results {
-			all := in("all", 2, 4, 12)
+			all := in("all", 7, 12)
 			at := func(from int) autodiff.Columns { return autodiff.Columns{Var: all, From: from} }
-			y, _ := autodiff.ScaledDotProduct(tape, at(0), at(4), at(8), []int32{3, 4}, autodiff.Heads{Num: 2, KeySize: 2, ValueSize: 2, Scale: 1, Causal: true})
+			y, _ := autodiff.ScaledDotProduct(tape, at(0), at(4), at(8), inTurn(3, 4), inTurn(3, 4), autodiff.Heads{Num: 2, KeySize: 2, ValueSize: 2, Scale: 1, Causal: true})
 			return results{y}
 		},
 		"attention to nothing": func(tape *autodiff.Tape, in in) results {
-			y, _ := autodiff.ScaledDotProduct(tape, autodiff.Columns{Var: in("q", 2, 1, 2)}, autodiff.Columns{Var: in("k", 2, 3, 2)},
-				autodiff.Columns{Var: in("v", 2, 3, 2)}, []int32{0, 2}, autodiff.Heads{Num: 1, KeySize: 2, ValueSize: 2, Scale: 1})
+			y, _ := autodiff.ScaledDotProduct(tape, autodiff.Columns{Var: in("q", 2, 2)}, autodiff.Columns{Var: in("k", 2, 2)},
+				autodiff.Columns{Var: in("v", 2, 2)}, inTurn(1, 1), inTurn(0, 2), autodiff.Heads{Num: 1, KeySize: 2, ValueSize: 2, Scale: 1})
 			return results{y}
 		},
 		"constant operands": func(tape *autodiff.Tape, in in) results {
-			x, c := in("x", 1, 2, 2), tape.Constant([]float32{3, -1, 2, 0.5}, 1, 2, 2)
+			x, c := in("x", 2, 2), tape.Constant([]float32{3, -1, 2, 0.5}, 2, 2)
 			row, v := tape.Constant([]float32{1, 2}, 1, 2), tape.Constant([]float32{2, -1}, 2)
 			heads := autodiff.Heads{Num: 1, KeySize: 2, ValueSize: 2, Scale: 1}
 			columns := func(v *autodiff.Var) autodiff.Columns { return autodiff.Columns{Var: v} }
 			attend := func(q, k, v *autodiff.Var) *autodiff.Var {
-				y, _ := autodiff.ScaledDotProduct(tape, columns(q), columns(k), columns(v), []int32{2}, heads)
+				y, _ := autodiff.ScaledDotProduct(tape, columns(q), columns(k), columns(v), inTurn(2), inTurn(2), heads)
 				return y
 			}
-			lengths := []int32{2}
-			scores := autodiff.AdditiveScores(tape, x, x, in("v", 2))
-			byScores, _ := autodiff.Attend(tape, scores, c, lengths)
-			byValues, _ := autodiff.Attend(tape, c, x, lengths)
+			two := inTurn(2)
+			scores := autodiff.AdditiveScores(tape, x, x, in("v", 2), two, two)
+			byScores, _ := autodiff.Attend(tape, scores, c, two, two)
+			byValues, _ := autodiff.Attend(tape, c.Reshape(1, 2, 2), x, two, two)
 			return results{
 				autodiff.Add(tape, x, c), autodiff.Mul(tape, c, x), autodiff.Concat(tape, c, x), autodiff.Concat(tape, x, c),
-				autodiff.AddToRows(tape, c, in("a", 1, 2)), autodiff.AddToRows(tape, x, row),
-				autodiff.AddSteps(tape, c, in("table", 2, 2), 0),
+				autodiff.AddToRows(tape, c, in("a", 1, 2), two), autodiff.AddToRows(tape, x, row, two),
+				autodiff.AddSteps(tape, c, in("table", 2, 2), two, 0),
 				autodiff.Linear(tape, c, in("w", 3, 2), in("b", 3)),
 				autodiff.LayerNorm(tape, c, in("gain", 2), in("bias", 2), 1e-5),
 				attend(x, c, c), attend(c, x, c), attend(c, c, x), byScores, byValues,
-				autodiff.AdditiveScores(tape, x, c, v), autodiff.AdditiveScores(tape, c, x, v), autodiff.AdditiveScores(tape, c, c, in("v", 2)),
+				autodiff.AdditiveScores(tape, x, c, v, two, two), autodiff.AdditiveScores(tape, c, x, v, two, two), autodiff.AdditiveScores(tape, c, c, in("v", 2), two, two),
 			}
 		},
 		"constants alone": func(tape *autodiff.Tape, in in) results {
-			c := tape.Constant([]float32{3, -1, 2, 0.5}, 1, 2, 2)
-			lengths := []int32{1}
+			c, two := tape.Constant([]float32{3, -1, 2, 0.5}, 2, 2), inTurn(2)
 			return results{
 				in("x", 2), // without which all gradients were zero
-				autodiff.Scale(tape, c, 2), autodiff.Tanh(tape, c), autodiff.Dropout(tape, c, 0.5), autodiff.Rows(tape, c, lengths),
-				autodiff.MeanRows(tape, c, lengths), autodiff.MaskRows(tape, c, lengths), autodiff.CrossEntropy(tape, c, []int32{0, 1}, 0.1),
+				autodiff.Scale(tape, c, 2), autodiff.Tanh(tape, c), autodiff.Dropout(tape, c, 0.5), autodiff.Rows(tape, c, []int32{1}),
+				autodiff.MeanRows(tape, c, two), autodiff.CrossEntropy(tape, c, []int32{0, 1}, 0.1),
 				autodiff.LinearCrossEntropy(tape, c, in("w", 3, 2), in("b", 3), []int32{0, 1}, 0.1),
-				autodiff.AddToRows(tape, c, tape.Constant([]float32{1, 2}, 1, 2)),
+				autodiff.AddToRows(tape, c, tape.Constant([]float32{1, 2}, 1, 2), two),
 			}
 		},
 		"attention to no key": func(tape *autodiff.Tape, in in) results {
 			columns := func(v *autodiff.Var, from int) autodiff.Columns { return autodiff.Columns{Var: v, From: from} }
-			memory := in("memory", 2, 0, 8)
-			y, _ := autodiff.ScaledDotProduct(tape, columns(in("q", 2, 3, 4), 0), columns(memory, 0), columns(memory, 4),
-				[]int32{0, 0}, autodiff.Heads{Num: 2, KeySize: 2, ValueSize: 2, Scale: 1})
-			scores := autodiff.AdditiveScores(tape, in("q", 2, 3, 4), in("keys", 2, 0, 4), in("v", 4))
-			z, _ := autodiff.Attend(tape, scores, in("values", 2, 0, 3), []int32{0, 0})
+			memory, queries, none := in("memory", 0, 8), inTurn(3, 2), inTurn(0, 0)
+			y, _ := autodiff.ScaledDotProduct(tape, columns(in("q", 5, 4), 0), columns(memory, 0), columns(memory, 4),
+				queries, none, autodiff.Heads{Num: 2, KeySize: 2, ValueSize: 2, Scale: 1})
+			scores := autodiff.AdditiveScores(tape, in("q", 5, 4), in("keys", 0, 4), in("v", 4), queries, none)
+			z, _ := autodiff.Attend(tape, scores, in("values", 0, 3), queries, none)
 			return results{y, z, in("x", 2)} // x: without it all gradients were zero
 		},
 		"additive attention to itself": func(tape *autodiff.Tape, in in) results {
-			x := in("x", 2, 3, 5)
-			scores := autodiff.AdditiveScores(tape, x, x.Reshape(2, 3, 5), in("v", 5))
-			y, _ := autodiff.Attend(tape, scores, x, []int32{2, 3})
+			x, spans := in("x", 5, 5), inTurn(2, 3)
+			scores := autodiff.AdditiveScores(tape, x, x.Reshape(5, 5), in("v", 5), spans, spans)
+			y, _ := autodiff.Attend(tape, scores, x, spans, spans)
 			return results{y}
 		},
 		"additive attention": func(tape *autodiff.Tape, in in) results {
-			scores := autodiff.AdditiveScores(tape, in("q", 2, 3, 5), in("k", 2, 4, 5), in("v", 5))
-			y, _ := autodiff.Attend(tape, scores, in("values", 2, 4, 3), []int32{2, 4})
+			queries, keys := inTurn(3, 0, 2), autodiff.Spans{Starts: []int32{1, 0, 2}, Lengths: []int32{2, 1, 4}} // which overlap
+			scores := autodiff.AdditiveScores(tape, in("q", 5, 5), in("k", 6, 5), in("v", 5), queries, keys)
+			y, _ := autodiff.Attend(tape, scores, in("values", 6, 3), queries, keys)
 			return results{y}
 		},
 	}

@@ -176,36 +176,34 @@ func concatBackward[F kernel.Float](x *Var, dy []F, d, ld int) {
 	}
 }
 
-// MeanRows returns the mean over the valid steps of x [B, T, D], of which row b
-// has lengths[b]: [B, D]. A row of length 0 gives zeros.
-func MeanRows(t *Tape, x *Var, lengths []int32) *Var {
+// MeanRows returns the mean over the rows of every sequence in x [rows, D]:
+// [B, D]. One of length 0 gives zeros.
+func MeanRows(t *Tape, x *Var, spans Spans) *Var {
 	if t.dtype == Float32 {
-		return meanRows[float32](t, x, lengths)
+		return meanRows[float32](t, x, spans)
 	}
-	return meanRows[float64](t, x, lengths)
+	return meanRows[float64](t, x, spans)
 }
 
 type meanRowsOp[F kernel.Float] struct {
-	x, y    *Var
-	lengths []int32
+	x, y  *Var
+	spans Spans
 }
 
-func meanRows[F kernel.Float](t *Tape, x *Var, lengths []int32) *Var {
-	b, n, d := x.Dim(0), x.Dim(1), x.Dim(2)
-	y := t.New(b, d)
+func meanRows[F kernel.Float](t *Tape, x *Var, spans Spans) *Var {
+	d := x.Dim(-1)
+	y := t.Zero(spans.Batch(), d)
 	vx, vy := Values[F](x), Values[F](y)
-	clear(vy)
-	for i := range b {
-		row, length := vy[i*d:(i+1)*d], int(lengths[i])
-		if length == 0 {
-			continue
+	for b := range spans.Batch() {
+		row := vy[b*d : (b+1)*d]
+		if start, n := spans.At(b); n > 0 {
+			kernel.SumRows(row, n, d, vx[start*d:(start+n)*d], d)
+			kernel.Scale(row, 1/F(n), row)
 		}
-		kernel.SumRows(row, length, d, vx[i*n*d:(i*n+length)*d], d)
-		kernel.Scale(row, 1/F(length), row)
 	}
 	if t.recording {
 		op := Record[meanRowsOp[F]](t)
-		op.x, op.y, op.lengths = x, y, lengths
+		op.x, op.y, op.spans = x, y, spans
 	}
 	return y
 }
@@ -214,54 +212,13 @@ func (op *meanRowsOp[F]) Backward() {
 	if !op.y.HasGrad() || op.x.Constant() {
 		return
 	}
-	n, d := op.x.Dim(1), op.x.Dim(2)
+	d := op.x.Dim(-1)
 	dx, dy := Grad[F](op.x), Grad[F](op.y)
-	for i, length := range op.lengths {
-		for step := range int(length) {
-			at := (i*n + step) * d
-			kernel.Axpy(dx[at:at+d], 1/F(length), dy[i*d:(i+1)*d])
+	for b := range op.spans.Batch() {
+		start, n := op.spans.At(b)
+		for row := start; row < start+n; row++ {
+			kernel.Axpy(dx[row*d:(row+1)*d], 1/F(n), dy[b*d:(b+1)*d])
 		}
-	}
-}
-
-// MaskRows returns x [B, T, D] with the steps past lengths[b] made zero.
-func MaskRows(t *Tape, x *Var, lengths []int32) *Var {
-	if t.dtype == Float32 {
-		return maskRows[float32](t, x, lengths)
-	}
-	return maskRows[float64](t, x, lengths)
-}
-
-type maskRowsOp[F kernel.Float] struct {
-	x, y    *Var
-	lengths []int32
-}
-
-func maskRows[F kernel.Float](t *Tape, x *Var, lengths []int32) *Var {
-	n, d := x.Dim(1), x.Dim(2)
-	y := t.NewVar(x.shape)
-	vx, vy := Values[F](x), Values[F](y)
-	for i, length := range lengths {
-		at, valid, end := i*n*d, (i*n+int(length))*d, (i+1)*n*d
-		copy(vy[at:valid], vx[at:valid])
-		clear(vy[valid:end])
-	}
-	if t.recording {
-		op := Record[maskRowsOp[F]](t)
-		op.x, op.y, op.lengths = x, y, lengths
-	}
-	return y
-}
-
-func (op *maskRowsOp[F]) Backward() {
-	if !op.y.HasGrad() || op.x.Constant() {
-		return
-	}
-	n, d := op.x.Dim(1), op.x.Dim(2)
-	dx, dy := Grad[F](op.x), Grad[F](op.y)
-	for i, length := range op.lengths {
-		at, valid := i*n*d, (i*n+int(length))*d
-		kernel.AddTo(dx[at:valid], dy[at:valid])
 	}
 }
 

@@ -173,24 +173,24 @@ func TestPanics(t *testing.T) {
 	tape := autodiff.NewTape(autodiff.Float32)
 	v := func(dims ...int) *autodiff.Var { return tape.New(dims...) }
 	for want, f := range map[string]func(){
-		"autodiff: add: a is [2 3], b is [3 2]":                         func() { autodiff.Add(tape, v(2, 3), v(3, 2)) },
-		"autodiff: mul: a is [2], b is [3]":                             func() { autodiff.Mul(tape, v(2), v(3)) },
-		"autodiff: linear: x is [2 3], W is [out=4 in=5]":               func() { autodiff.Linear(tape, v(2, 3), v(4, 5), nil) },
-		"autodiff: concat: a is [2 3], b is [3 3]":                      func() { autodiff.Concat(tape, v(2, 3), v(3, 3)) },
-		"autodiff: add to rows: x is [2 3 4], a is [2 3]":               func() { autodiff.AddToRows(tape, v(2, 3, 4), v(2, 3)) },
-		"autodiff: add steps: x is [2 3 4], table is [4 4], from row 2": func() { autodiff.AddSteps(tape, v(2, 3, 4), v(4, 4), 2) },
-		"autodiff: reshape of [2 3] to [4]":                             func() { v(2, 3).Reshape(4) },
-		"autodiff: axis 2 of a value of shape [2 3]":                    func() { v(2, 3).Dim(2) },
-		"autodiff: 3 values for shape [2 2]":                            func() { tape.Input(ones(3), 2, 2) },
-		"autodiff: a value of 4-byte elements read as 8-byte ones":      func() { autodiff.Values[float64](v(1)) },
-		"autodiff: a shape of 5 axes; at most 4 are supported":          func() { v(1, 1, 1, 1, 1) },
-		"autodiff: attend: scores is [1 2 3], values [1 4 2]":           func() { autodiff.Attend(tape, v(1, 2, 3), v(1, 4, 2), []int32{1}) },
-		"autodiff: additive scores: q is [1 2 3], k [1 2 4], v [3]":     func() { autodiff.AdditiveScores(tape, v(1, 2, 3), v(1, 2, 4), v(3)) },
-		"autodiff: the values of a parameter that was only declared":    func() { autodiff.Values[float32](autodiff.Declare().New("x", nil, 2)) },
-		"autodiff: Packed of a value that is not a parameter":           func() { autodiff.Packed[float32](v(2, 2), false) },
-		"autodiff: attention: query is [1 2 3], key [1 2 3], value [1 4 3]": func() {
+		"autodiff: add: a is [2 3], b is [3 2]":                                       func() { autodiff.Add(tape, v(2, 3), v(3, 2)) },
+		"autodiff: mul: a is [2], b is [3]":                                           func() { autodiff.Mul(tape, v(2), v(3)) },
+		"autodiff: linear: x is [2 3], W is [out=4 in=5]":                             func() { autodiff.Linear(tape, v(2, 3), v(4, 5), nil) },
+		"autodiff: concat: a is [2 3], b is [3 3]":                                    func() { autodiff.Concat(tape, v(2, 3), v(3, 3)) },
+		"autodiff: add to rows: x is [6 4] of 2 sequences, a is [2 3]":                func() { autodiff.AddToRows(tape, v(6, 4), v(2, 3), inTurn(4, 2)) },
+		"autodiff: add steps: x is [6 4] of up to 3 rows, table is [4 4], from row 2": func() { autodiff.AddSteps(tape, v(6, 4), v(4, 4), inTurn(3, 3), 2) },
+		"autodiff: reshape of [2 3] to [4]":                                           func() { v(2, 3).Reshape(4) },
+		"autodiff: axis 2 of a value of shape [2 3]":                                  func() { v(2, 3).Dim(2) },
+		"autodiff: 3 values for shape [2 2]":                                          func() { tape.Input(ones(3), 2, 2) },
+		"autodiff: a value of 4-byte elements read as 8-byte ones":                    func() { autodiff.Values[float64](v(1)) },
+		"autodiff: a shape of 5 axes; at most 4 are supported":                        func() { v(1, 1, 1, 1, 1) },
+		"autodiff: attend: scores is [1 2 3], of 1 sequences up to 2 and 1 up to 4":   func() { autodiff.Attend(tape, v(1, 2, 3), v(4, 2), inTurn(2), inTurn(4)) },
+		"autodiff: additive scores: q is [2 3] of 1 sequences, k [2 4] of 1, v [3]":   func() { autodiff.AdditiveScores(tape, v(2, 3), v(2, 4), v(3), inTurn(2), inTurn(2)) },
+		"autodiff: the values of a parameter that was only declared":                  func() { autodiff.Values[float32](autodiff.Declare().New("x", nil, 2)) },
+		"autodiff: Packed of a value that is not a parameter":                         func() { autodiff.Packed[float32](v(2, 2), false) },
+		"autodiff: attention: query is [2 3] of 1 sequences, key [2 3], value [4 3] of 1": func() {
 			at := func(x *autodiff.Var) autodiff.Columns { return autodiff.Columns{Var: x} }
-			autodiff.ScaledDotProduct(tape, at(v(1, 2, 3)), at(v(1, 2, 3)), at(v(1, 4, 3)), nil, autodiff.Heads{Num: 1, KeySize: 3, ValueSize: 3})
+			autodiff.ScaledDotProduct(tape, at(v(2, 3)), at(v(2, 3)), at(v(4, 3)), inTurn(2), inTurn(4), autodiff.Heads{Num: 1, KeySize: 3, ValueSize: 3})
 		},
 	} {
 		if got := panics(f); got != want {

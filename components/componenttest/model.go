@@ -34,7 +34,7 @@ func Model(t *testing.T, parts components.Parts) {
 func modelSuite(t *testing.T, parts components.Parts, samples int) {
 	s := subject{parts}
 	t.Run("shapes", s.shapes)
-	t.Run("padding", s.padding)
+	t.Run("longer", s.longer)
 	t.Run("alone", s.alone)
 	t.Run("future", s.future)
 	t.Run("stepping", s.stepping)
@@ -108,9 +108,9 @@ func batchOf(pairs []components.Pair) *components.Batch {
 
 // outputs is what a model makes of a batch, copied.
 type outputs struct {
-	memory, hidden, cell [][]float32   // a row of the batch, its valid steps or all layers
-	states, logits       [][][]float32 // [row][valid step]
-	weights              [][][]float32 // [row][valid step]: of every head, the valid keys
+	memory, hidden, cell [][]float32   // a row of the batch, its steps or all layers
+	states, logits       [][][]float32 // [row][step]
+	weights              [][][]float32 // [row][step]: of every head, the keys
 }
 
 // outputs runs the model on its own tape. Not recording, in evaluation.
@@ -123,8 +123,8 @@ func (s subject) outputs(m *components.Model, b *components.Batch) outputs {
 	logits := m.Output.Forward(tape, decoded.States)
 
 	var o outputs
-	for row, length := range b.Source.Lengths {
-		o.memory = append(o.memory, slices.Concat(steps(memory.States, row, length)...))
+	for row := range b.Source.Batch() {
+		o.memory = append(o.memory, slices.Concat(steps(memory.States, memory.Spans, row)...))
 		var hidden, cell []float32
 		for _, final := range memory.Final {
 			hidden = append(hidden, rowOf(final.Hidden, row)...)
@@ -135,8 +135,8 @@ func (s subject) outputs(m *components.Model, b *components.Batch) outputs {
 		o.hidden, o.cell = append(o.hidden, hidden), append(o.cell, cell)
 	}
 	for row, length := range b.TargetIn.Lengths {
-		o.states = append(o.states, steps(decoded.States, row, length))
-		o.logits = append(o.logits, steps(logits, row, length))
+		o.states = append(o.states, steps(decoded.States, b.TargetIn.Spans, row))
+		o.logits = append(o.logits, steps(logits, b.TargetIn.Spans, row))
 		if decoded.Weights != nil {
 			o.weights = append(o.weights, weightsOf(decoded.Weights, row, length, b.Source.Lengths[row]))
 		}
@@ -144,13 +144,12 @@ func (s subject) outputs(m *components.Model, b *components.Batch) outputs {
 	return o
 }
 
-// steps returns the first length steps of row of v [B, T, D].
-func steps(v *autodiff.Var, row int, length int32) [][]float32 {
-	d, all := v.Dim(2), v.Float32s()
+// steps returns the steps of a sequence in v [Σ lengths, D].
+func steps(v *autodiff.Var, spans autodiff.Spans, row int) [][]float32 {
+	start, length := spans.At(row)
 	var out [][]float32
-	for step := range int(length) {
-		at := (row*v.Dim(1) + step) * d
-		out = append(out, all[at:at+d])
+	for step := range length {
+		out = append(out, rowOf(v, start+step))
 	}
 	return out
 }
@@ -210,23 +209,20 @@ func sameRow(t testing.TB, got outputs, i int, want outputs, j int) {
 	}
 }
 
-// Padding, on either side, changes no valid output.
-func (s subject) padding(t *testing.T) {
-	m, batch := s.native(t), batchOf(pairs())
-	padded := &components.Batch{Source: pad(batch.Source, 3), TargetIn: pad(batch.TargetIn, 2)}
-	want, got := s.outputs(m, batch), s.outputs(m, padded)
-	for row := range batch.Source.Batch {
-		sameRow(t, got, row, want, row)
+// A longer pair, wherever it is in the batch, changes nothing of the others.
+func (s subject) longer(t *testing.T) {
+	m, long := s.native(t), components.Pair{Source: []int32{8, 4, 7, 10, 5, 9, 6}, Target: []int32{6, 4, 10, 5, 7, 9}}
+	want := s.outputs(m, batchOf(pairs()))
+	for at := range len(pairs()) + 1 {
+		got := s.outputs(m, batchOf(slices.Insert(pairs(), at, long)))
+		for row := range pairs() {
+			moved := row
+			if row >= at {
+				moved++
+			}
+			sameRow(t, got, moved, want, row)
+		}
 	}
-}
-
-func pad(s components.Sequences, by int) components.Sequences {
-	wide := components.Sequences{Lengths: s.Lengths, Batch: s.Batch, Steps: s.Steps + by}
-	for row := range s.Batch {
-		wide.Tokens = append(wide.Tokens, s.Tokens[row*s.Steps:(row+1)*s.Steps]...)
-		wide.Tokens = append(wide.Tokens, make([]int32, by)...)
-	}
-	return wide
 }
 
 // A row alone gives what it gives in a batch.
@@ -243,11 +239,11 @@ func (s subject) alone(t *testing.T) {
 func (s subject) future(t *testing.T) {
 	m, batch := s.native(t), batchOf(pairs())
 	want := s.outputs(m, batch)
-	for step := 1; step < batch.TargetIn.Steps; step++ {
+	for step := 1; step < batch.TargetIn.Longest(); step++ {
 		other := batchOf(pairs())
 		for row, length := range other.TargetIn.Lengths {
 			for later := step; later < int(length); later++ {
-				at := row*other.TargetIn.Steps + later
+				at := int(other.TargetIn.Starts[row]) + later
 				other.TargetIn.Tokens[at] = components.NumSpecial + (other.TargetIn.Tokens[at]-components.NumSpecial+1)%(vocabulary-components.NumSpecial)
 			}
 		}
@@ -271,17 +267,18 @@ func (s subject) stepping(t *testing.T) {
 	tape.Reset(false, false)
 	state := m.Decoder.Start(tape, m.Encoder.Encode(tape, batch.Source))
 	in := batch.TargetIn
-	tokens := components.Sequences{Tokens: make([]int32, in.Batch), Lengths: make([]int32, in.Batch), Batch: in.Batch, Steps: 1}
-	for step := range in.Steps {
-		for row := range in.Batch {
-			tokens.Tokens[row], tokens.Lengths[row] = in.Tokens[row*in.Steps+step], 1
+	var tokens components.Sequences
+	for step := range in.Longest() {
+		tokens.Clear()
+		for row := range in.Batch() {
+			tokens.Add(token(in, row, step))
 		}
 		decoded := m.Decoder.Step(tape, state, tokens)
 		for row, length := range in.Lengths {
 			if step >= int(length) {
 				continue
 			}
-			same(t, "states", steps(decoded.States, row, 1)[0], want.states[row][step])
+			same(t, "states", rowOf(decoded.States, row), want.states[row][step])
 			if (decoded.Weights != nil) != (want.weights != nil) {
 				t.Fatal("only one of the passes returns weights")
 			}
@@ -290,6 +287,15 @@ func (s subject) stepping(t *testing.T) {
 			}
 		}
 	}
+}
+
+// token is what a sequence has at a step, and past its end any token.
+func token(s components.Sequences, row, step int) int32 {
+	start, length := s.At(row)
+	if step >= length {
+		return components.Eos
+	}
+	return s.Tokens[start+step]
 }
 
 // A row that was selected goes on as it would have without.
@@ -303,7 +309,7 @@ func (s subject) selecting(t *testing.T) {
 		tape.Poison()
 		tape.Reset(false, false)
 		state := m.Decoder.Start(tape, m.Encoder.Encode(tape, batch.Source))
-		now := make([]int32, in.Batch) // the row of the batch that each row is
+		now := make([]int32, in.Batch()) // the row of the batch that each row is
 		for row := range now {
 			now[row] = int32(row)
 		}
@@ -316,14 +322,14 @@ func (s subject) selecting(t *testing.T) {
 				m.Decoder.Select(tape, state, selected)
 				now = next
 			}
-			tokens := components.Sequences{Batch: len(now), Steps: 1}
+			var tokens components.Sequences
 			for _, row := range now {
-				tokens.Tokens, tokens.Lengths = append(tokens.Tokens, in.Tokens[int(row)*in.Steps+step]), append(tokens.Lengths, 1)
+				tokens.Add(token(in, int(row), step))
 			}
 			decoded := m.Decoder.Step(tape, state, tokens)
 			var said, seen [][]float32
 			for i, row := range now {
-				said = append(said, steps(decoded.States, i, 1)[0])
+				said = append(said, rowOf(decoded.States, i))
 				if decoded.Weights != nil {
 					seen = append(seen, weightsOf(decoded.Weights, i, 1, batch.Source.Lengths[row])[0])
 				}
@@ -332,7 +338,7 @@ func (s subject) selecting(t *testing.T) {
 		}
 		return rows, states, weights
 	}
-	_, wantStates, wantWeights := walk(make([][]int32, in.Steps))
+	_, wantStates, wantWeights := walk(make([][]int32, in.Longest()))
 	rows, states, weights := walk([][]int32{{3, 0, 2, 0, 0}, {1, 0, 4}, nil, {2, 2, 1, 0}, {3}})
 	for step := range rows {
 		for i, row := range rows[step] {
@@ -355,12 +361,15 @@ func (s subject) weights(t *testing.T) {
 	if v == nil {
 		return
 	}
-	if v.Dim(0) != batch.Source.Batch || v.Dim(2) != batch.TargetIn.Steps || v.Dim(3) != batch.Source.Steps {
-		t.Fatalf("weights are %v, want [%d, heads, %d, %d]", v.Shape(), batch.Source.Batch, batch.TargetIn.Steps, batch.Source.Steps)
+	if v.Dim(0) != batch.Source.Batch() || v.Dim(2) != batch.TargetIn.Longest() || v.Dim(3) != batch.Source.Longest() {
+		t.Fatalf("weights are %v, want [%d, heads, %d, %d]", v.Shape(), batch.Source.Batch(), batch.TargetIn.Longest(), batch.Source.Longest())
 	}
 	S := v.Dim(3)
 	for row, keys := range batch.Source.Lengths {
-		for _, all := range weightsOf(v, row, batch.TargetIn.Lengths[row], int32(S)) {
+		for step, all := range weightsOf(v, row, int32(v.Dim(2)), int32(S)) {
+			if step >= int(batch.TargetIn.Lengths[row]) {
+				keys = 0 // of a query that is not there
+			}
 			for len(all) > 0 {
 				sum := 0.0
 				for key, w := range all[:S] {

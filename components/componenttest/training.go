@@ -31,13 +31,8 @@ func (s subject) shapes(t *testing.T) {
 			t.Errorf("%s is %v, want %v", what, v.Shape(), autodiff.NewShape(dims...))
 		}
 	}
-	b, S := batch.Source.Batch, batch.Source.Steps
-	shape("the memory", memory.States, b, S, m.Encoder.MemorySize())
-	for row, length := range batch.Source.Lengths {
-		for _, step := range steps(memory.States, row, int32(S))[length:] {
-			same(t, "memory past the row's length", step, make([]float32, len(step)))
-		}
-	}
+	b := batch.Source.Batch()
+	shape("the memory", memory.States, len(batch.Source.Tokens), m.Encoder.MemorySize())
 	final := m.Encoder.Final()
 	if len(memory.Final) != final.Layers {
 		t.Errorf("%d final states, want %d", len(memory.Final), final.Layers)
@@ -51,7 +46,7 @@ func (s subject) shapes(t *testing.T) {
 			shape("the final cell state", state.Cell, b, final.Size)
 		}
 	}
-	shape("the result", m.Decoder.Decode(tape, memory, batch.TargetIn).States, b, batch.TargetIn.Steps, m.Decoder.OutputSize())
+	shape("the result", m.Decoder.Decode(tape, memory, batch.TargetIn).States, len(batch.TargetIn.Tokens), m.Decoder.OutputSize())
 }
 
 func shapesOf(params *autodiff.Params) []string {
@@ -146,7 +141,7 @@ func Dropout(t *testing.T, with, without components.Parts) {
 	batch := batchOf(pairs())
 	m, plain := subject{with}.native(t), subject{without}.native(t)
 	got, want := subject{with}.outputs(m, batch), subject{without}.outputs(plain, batch)
-	for row := range batch.Source.Batch {
+	for row := range batch.Source.Batch() {
 		sameRow(t, got, row, want, row)
 	}
 	tape := autodiff.NewTape(autodiff.Float32)

@@ -58,26 +58,27 @@ func (a SelfAttention) heads(size int, causal bool) autodiff.Heads {
 	return autodiff.Heads{Num: a.Heads, KeySize: head, ValueSize: head, Scale: 1 / math.Sqrt(float64(head)), Causal: causal}
 }
 
-// Forward maps x [B, T, D] to [B, T, D] and the weights [B, N, T, T]. Positions
-// from lengths[b] on are not attended to; lengths nil means that all are.
-func (a SelfAttention) Forward(t *autodiff.Tape, x *autodiff.Var, lengths []int32, causal bool) (y, weights *autodiff.Var) {
-	size := x.Dim(2)
+// Forward maps the sequences in x [Σ lengths, D] to [Σ lengths, D] and the
+// weights [B, N, T, T] of the longest. queries is the rows that look, and keys
+// those that are seen, mostly the same.
+func (a SelfAttention) Forward(t *autodiff.Tape, x *autodiff.Var, queries, keys autodiff.Spans, causal bool) (y, weights *autodiff.Var) {
+	size := x.Dim(1)
 	all := a.Input.Forward(t, x)
 	columns := func(i int) autodiff.Columns { return autodiff.Columns{Var: all, From: i * size} }
-	y, weights = autodiff.ScaledDotProduct(t, columns(0), columns(1), columns(2), lengths, a.heads(size, causal))
+	y, weights = autodiff.ScaledDotProduct(t, columns(0), columns(1), columns(2), queries, keys, a.heads(size, causal))
 	return a.Output.Forward(t, y), weights
 }
 
-// Step maps the next step x [B, 1, D] to [B, 1, D], given the steps before it,
-// whose keys and values are in cache, and adds x to them. It is for decoding:
-// it records no gradient.
-func (a SelfAttention) Step(t *autodiff.Tape, x *autodiff.Var, cache *autodiff.Cache) *autodiff.Var {
-	size := x.Dim(2)
+// Step maps the next step x [B, D] of sequences of one row each to [B, D], given
+// the steps before it, whose keys and values are in cache, and adds x to them. It
+// is for decoding: it records no gradient.
+func (a SelfAttention) Step(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, cache *autodiff.Cache) *autodiff.Var {
+	size := x.Dim(1)
 	all := a.Input.Forward(t, x)
 	cache.Append(t, autodiff.Columns{Var: all, From: size}, 2*size)
 	y, _ := autodiff.ScaledDotProduct(t, autodiff.Columns{Var: all},
 		autodiff.Columns{Var: cache.Values}, autodiff.Columns{Var: cache.Values, From: size},
-		cache.Lengths, a.heads(size, false))
+		spans, cache.Spans, a.heads(size, false))
 	return a.Output.Forward(t, y)
 }
 
@@ -101,18 +102,18 @@ func NewCrossAttention(p *autodiff.Params, querySize, memorySize, heads int) Cro
 	}
 }
 
-// Keys projects the memory [B, S, M] to keys and values side by side [B, S, 2D].
+// Keys projects the memory [Σ S, M] to keys and values side by side [Σ S, 2D].
 func (a CrossAttention) Keys(t *autodiff.Tape, memory *autodiff.Var) *autodiff.Var {
 	return a.KeyValue.Forward(t, memory)
 }
 
-// Forward maps query [B, T, Q] to [B, T, Q] and the weights [B, N, T, S]. Keys
-// from lengths[b] on are not attended to.
-func (a CrossAttention) Forward(t *autodiff.Tape, query, keyValue *autodiff.Var, lengths []int32) (y, weights *autodiff.Var) {
-	size := keyValue.Dim(2) / 2
+// Forward maps query [Σ T, Q] to [Σ T, Q] and the weights [B, N, T, S] of the
+// longest: each sequence's queries to its keys.
+func (a CrossAttention) Forward(t *autodiff.Tape, query, keyValue *autodiff.Var, queries, keys autodiff.Spans) (y, weights *autodiff.Var) {
+	size := keyValue.Dim(1) / 2
 	head := size / a.Heads
 	h := autodiff.Heads{Num: a.Heads, KeySize: head, ValueSize: head, Scale: 1 / math.Sqrt(float64(head))}
 	y, weights = autodiff.ScaledDotProduct(t, autodiff.Columns{Var: a.Query.Forward(t, query)},
-		autodiff.Columns{Var: keyValue}, autodiff.Columns{Var: keyValue, From: size}, lengths, h)
+		autodiff.Columns{Var: keyValue}, autodiff.Columns{Var: keyValue, From: size}, queries, keys, h)
 	return a.Output.Forward(t, y), weights
 }

@@ -89,11 +89,14 @@ func TestSinusoid(t *testing.T) {
 // A position has the same vector wherever the sequence that it is in begins.
 func TestPositions(t *testing.T) {
 	params := autodiff.NewParams(autodiff.Float32, 1)
+	one := func(length int32) autodiff.Spans {
+		return autodiff.Spans{Starts: []int32{0}, Lengths: []int32{length}}
+	}
 	for name, p := range map[string]*Positions{"sinusoids": NewSinusoids(4), "learned": NewLearnedPositions(params, 9, 4)} {
 		tape := autodiff.NewTape(autodiff.Float32)
 		tape.Reset(false, false)
-		late := p.Add(tape, tape.Constant(make([]float32, 8), 1, 2, 4), 6).Float32s() // before the table is as long
-		all := p.Add(tape, tape.Constant(make([]float32, 36), 1, 9, 4), 0).Float32s()
+		late := p.Add(tape, tape.Constant(make([]float32, 8), 2, 4), one(2), 6).Float32s() // before the table is as long
+		all := p.Add(tape, tape.Constant(make([]float32, 36), 9, 4), one(9), 0).Float32s()
 		for i, v := range late {
 			if v != all[6*4+i] {
 				t.Errorf("%s: element %d of positions 6 and 7 is %v, from 0 on it is %v", name, i, v, all[6*4+i])

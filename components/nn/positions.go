@@ -20,16 +20,18 @@ func NewLearnedPositions(p *autodiff.Params, limit, size int) *Positions {
 	return &Positions{Learned: p.Scope("positions").New("weight", Normal(0.02), limit, size), size: size}
 }
 
-// Add adds the positions from, from+1, ... to x [B, T, D].
-func (p *Positions) Add(t *autodiff.Tape, x *autodiff.Var, from int) *autodiff.Var {
+// Add adds the positions from, from+1, ... to the rows of every sequence in x
+// [Σ lengths, D].
+func (p *Positions) Add(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, from int) *autodiff.Var {
 	if p.Learned != nil {
-		return autodiff.AddSteps(t, x, p.Learned, from)
+		return autodiff.AddSteps(t, x, p.Learned, spans, from)
 	}
-	end := from + x.Dim(1)
+	longest := spans.Longest()
+	end := from + longest
 	for pos := len(p.table) / p.size; pos < end; pos++ {
 		for i := range p.size {
 			p.table = append(p.table, float32(Sinusoid(pos, i, p.size)))
 		}
 	}
-	return autodiff.AddSteps(t, x, t.Constant(p.table[from*p.size:end*p.size], x.Dim(1), p.size), 0)
+	return autodiff.AddSteps(t, x, t.Constant(p.table[from*p.size:end*p.size], longest, p.size), spans, 0)
 }

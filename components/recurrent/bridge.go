@@ -43,7 +43,7 @@ func newBridge(p *autodiff.Params, c cell, layers, hidden, memorySize int, from 
 // start writes the first state of every layer to states.
 func (b *bridge) start(t *autodiff.Tape, memory components.Memory, states []state) {
 	if b.from.Layers == 0 {
-		mean := autodiff.MeanRows(t, memory.States, memory.Lengths)
+		mean := autodiff.MeanRows(t, memory.States, memory.Spans)
 		first := state{h: autodiff.Tanh(t, b.hidden.Forward(t, mean))}
 		for i := range states {
 			states[i] = first

@@ -22,6 +22,9 @@ func defaultDecoder() DecoderOptions {
 	return DecoderOptions{EmbeddingSize: 128, HiddenSize: 128, NumLayers: 1}
 }
 
+// Version 2 draws dropout for the tokens of a batch alone.
+func (DecoderOptions) Version() int { return 2 }
+
 // Validate reports every value out of range.
 func (o DecoderOptions) Validate() error {
 	return EncoderOptions{EmbeddingSize: o.EmbeddingSize, HiddenSize: o.HiddenSize, NumLayers: o.NumLayers, Dropout: o.Dropout}.Validate()
@@ -169,7 +172,7 @@ func (d *decoder) Select(t *autodiff.Tape, state components.DecoderState, rows [
 // unroll runs the stack from the state s. Over one token it leaves the next
 // state there.
 func (d *decoder) unroll(t *autodiff.Tape, s *decoderState, target components.Sequences) components.Decoded {
-	packing := pack(t, target.Lengths, target.Steps)
+	packing := pack(t, target.Spans)
 	x := autodiff.Dropout(t, d.embedder.Embed(t, target), d.dropout)
 	var weights *autodiff.Var
 	if d.feeding {
@@ -182,18 +185,18 @@ func (d *decoder) unroll(t *autodiff.Tape, s *decoderState, target components.Se
 			x, s.layers[i] = l.forward(t, x, packing, s.layers[i])
 		}
 		if d.attention != nil {
-			x, weights = d.attend(t, x, s.prepared)
+			x, weights = d.attend(t, x, target.Spans, s.prepared)
 		}
 	}
 	return components.Decoded{States: autodiff.Dropout(t, x, d.dropout), Weights: weights}
 }
 
-// attend turns outputs x [B, T, H] of the top layer into attentional states.
-func (d *decoder) attend(t *autodiff.Tape, x *autodiff.Var, memory components.Prepared) (attentional, weights *autodiff.Var) {
-	context, weights := d.attention.Attend(t, x, memory)
+// attend turns outputs x [Σ lengths, H] of the top layer into attentional states.
+func (d *decoder) attend(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory components.Prepared) (attentional, weights *autodiff.Var) {
+	context, weights := d.attention.Attend(t, x, spans, memory)
 	w := d.combine.Weight
 	attentional = autodiff.LinearColumns(t, context, autodiff.Columns{Var: w}, nil)
-	autodiff.AddLinear(t, attentional, x, autodiff.Columns{Var: w, From: context.Dim(2)})
+	autodiff.AddLinear(t, attentional, x, autodiff.Columns{Var: w, From: context.Dim(1)})
 	autodiff.ActivateInPlace(t, attentional, autodiff.TanhActivation)
 	return attentional, weights
 }

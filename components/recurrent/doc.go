@@ -6,6 +6,6 @@
 // product for the inputs of all steps, one small product a step on weights that
 // were packed once an update, one product for each weight gradient. Inside it
 // the batch is packed: rows sorted by length, step after step, only the steps
-// that exist. So padding costs nothing and cannot change a result, and the
-// backward direction is the same code on rows read from their last step.
+// that exist. So rows that have ended cost nothing, and the backward direction is
+// the same code on rows read from their last step.
 package recurrent

@@ -22,6 +22,9 @@ func defaultEncoder() EncoderOptions {
 	return EncoderOptions{EmbeddingSize: 128, HiddenSize: 128, NumLayers: 1}
 }
 
+// Version 2 draws dropout for the tokens of a batch alone.
+func (EncoderOptions) Version() int { return 2 }
+
 // Validate reports every value out of range.
 func (o EncoderOptions) Validate() error {
 	return errors.Join(
@@ -80,7 +83,7 @@ func NewGRUEncoder(o GRUEncoderOptions, d components.EncoderDeps) (components.En
 }
 
 // encoder is an embedding and a stack of recurrent layers. Its memory is the
-// outputs of the top layer [B, S, H·directions].
+// outputs of the top layer [Σ lengths, H·directions].
 type encoder struct {
 	embedder components.Embedder
 	layers   [][]*layer // [layer][direction]
@@ -118,7 +121,7 @@ func (e *encoder) Final() components.FinalShape {
 
 // Encode unrolls the stack over the source.
 func (e *encoder) Encode(t *autodiff.Tape, source components.Sequences) components.Memory {
-	packing := pack(t, source.Lengths, source.Steps)
+	packing := pack(t, source.Spans)
 	x := autodiff.Dropout(t, e.embedder.Embed(t, source), e.dropout)
 	for i, directions := range e.layers {
 		if i > 0 {
@@ -135,5 +138,5 @@ func (e *encoder) Encode(t *autodiff.Tape, source components.Sequences) componen
 		}
 		x, e.final[i] = y, components.FinalState{Hidden: end.h, Cell: end.c}
 	}
-	return components.Memory{States: x, Lengths: source.Lengths, Final: e.final}
+	return components.Memory{States: x, Spans: source.Spans, Final: e.final}
 }

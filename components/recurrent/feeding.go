@@ -6,10 +6,10 @@ import (
 )
 
 // feed runs the stack with input feeding (Luong et al. 2015, section 3.3) over
-// the embedding x [B, T, E]: at step t the lowest layer reads
+// the embedding x [Σ lengths, E]: at step t the lowest layer reads
 // [x_t; attentional state of t-1], a zero state at first. It returns the
-// attentional states [B, T, H] and the weights [B, N, T, S], zero past a row's
-// length.
+// attentional states [Σ lengths, H] and the weights [B, N, T, S] of the longest,
+// zero past the lengths.
 //
 // The batch is packed, so a step has the rows that are long enough, and they are
 // the first rows of the step before. The embedding's part of the lowest layer's
@@ -17,8 +17,8 @@ import (
 // weight's gradient again one product over all steps (see
 // [autodiff.Tape.EnterLoop]).
 func (d *decoder) feed(t *autodiff.Tape, s *decoderState, x *autodiff.Var, p *packing) (states, weights *autodiff.Var) {
-	batch, steps, embedding := x.Dim(0), x.Dim(1), x.Dim(2)
-	memory := s.prepared
+	batch, steps, embedding := len(p.order), len(p.counts), x.Dim(1)
+	memory, longest, single := s.prepared, s.prepared.Spans.Longest(), autodiff.SingleRows(t, batch)
 	if !p.even {
 		memory = memory.Select(t, p.order)
 		for i := range s.layers {
@@ -31,10 +31,10 @@ func (d *decoder) feed(t *autodiff.Tape, s *decoderState, x *autodiff.Var, p *pa
 	}
 	lowest := d.layers[0].weightIH
 	all := autodiff.LinearColumns(t, autodiff.Rows(t, x, p.index[0]), autodiff.Columns{Var: lowest}, d.bias[0])
-	states = t.Zero(batch, steps, d.OutputSize())
+	states = t.Zero(p.total, d.OutputSize())
 
 	t.EnterLoop()
-	for step := 0; step < steps && p.counts[step] > 0; step++ {
+	for step := range steps {
 		n := int(p.counts[step])
 		gates := all.Part(int(p.starts[step]), n)
 		if s.fed != nil {
@@ -48,11 +48,11 @@ func (d *decoder) feed(t *autodiff.Tape, s *decoderState, x *autodiff.Var, p *pa
 			s.layers[i] = l.step(t, gates, s.layers[i].first(n))
 			top = s.layers[i].h
 		}
-		attentional, w := d.attend(t, top.Reshape(n, 1, top.Dim(1)), memory.First(n))
-		s.fed = attentional.Reshape(n, top.Dim(1))
+		var w *autodiff.Var
+		s.fed, w = d.attend(t, top, single.First(n), memory.First(n))
 		autodiff.Scatter(t, states, s.fed, p.index[0][p.starts[step]:][:n])
 		if step == 0 {
-			weights = t.Zero(batch, w.Dim(1), steps, w.Dim(3))
+			weights = t.Zero(batch, w.Dim(1), steps, longest)
 		}
 		if t.DType() == autodiff.Float32 {
 			placeWeights[float32](weights, w, p.order, step)
@@ -64,14 +64,14 @@ func (d *decoder) feed(t *autodiff.Tape, s *decoderState, x *autodiff.Var, p *pa
 	return states, weights
 }
 
-// placeWeights copies the weights of a step [n, N, 1, S] to all [B, N, T, S],
+// placeWeights copies the weights of a step [n, N, 1, keys] to all [B, N, T, S],
 // row r to row order[r].
 func placeWeights[F kernel.Float](all, weights *autodiff.Var, order []int32, step int) {
-	heads, steps, keys := all.Dim(1), all.Dim(2), all.Dim(3)
+	heads, steps, S, keys := all.Dim(1), all.Dim(2), all.Dim(3), weights.Dim(3)
 	to, from := autodiff.Values[F](all), autodiff.Values[F](weights)
 	for r := range weights.Dim(0) * heads {
 		row := int(order[r/heads])*heads + r%heads
-		copy(to[(row*steps+step)*keys:][:keys], from[r*keys:])
+		copy(to[(row*steps+step)*S:][:keys], from[r*keys:])
 	}
 }
 

@@ -62,8 +62,8 @@ func (l *layer) hidden() int { return l.weightHH.Dim(1) }
 // A nil h is zero.
 type state struct{ h, c *autodiff.Var }
 
-// forward unrolls the layer over x [B, T, in] from the state s: y [B, T, H],
-// zero past a row's length, and the state after each row's last step. A row of
+// forward unrolls the layer over the sequences in x [Σ lengths, in] from the
+// state s: y [Σ lengths, H], and the state after each sequence's last step. One of
 // length 0 ends with a zero state.
 func (l *layer) forward(t *autodiff.Tape, x *autodiff.Var, p *packing, s state) (y *autodiff.Var, end state) {
 	if t.DType() == autodiff.Float32 {
@@ -86,7 +86,7 @@ type unrollOp[F kernel.Float] struct {
 }
 
 func unroll[F kernel.Float](t *autodiff.Tape, l *layer, x *autodiff.Var, p *packing, s state) (*autodiff.Var, state) {
-	batch, steps, in, hidden := x.Dim(0), x.Dim(1), x.Dim(2), l.hidden()
+	batch, in, hidden := len(p.order), x.Dim(1), l.hidden()
 	width := l.gates() * hidden
 	op := unrollOp[F]{layer: l, packing: p, tape: t, x: x, start: s}
 
@@ -112,12 +112,11 @@ func unroll[F kernel.Float](t *autodiff.Tape, l *layer, x *autodiff.Var, p *pack
 	}
 	weight := autodiff.Packed[F](l.weightHH, true)
 	zero := autodiff.Zeros[F](t, batch*hidden)
-	for step := range steps {
+	for step := range p.counts {
 		op.step(step, hidden, weight, zero)
 	}
 
-	y := t.New(batch, steps, hidden)
-	clear(autodiff.Values[F](y))
+	y := t.Zero(p.total, hidden)
 	kernel.ScatterStridedAdd(p.total, hidden, autodiff.Values[F](y), hidden, op.h, hidden, op.direction())
 	end := state{h: t.New(batch, hidden)}
 	kernel.GatherStrided(batch, hidden, autodiff.Values[F](end.h), hidden, op.h, hidden, p.last)
@@ -215,7 +214,7 @@ func (op *unrollOp[F]) Backward() {
 		return
 	}
 	t, hidden, total := op.tape, op.hidden(), op.total
-	batch, in, width := op.x.Dim(0), op.x.Dim(2), op.gates()*hidden
+	batch, in, width := len(op.order), op.x.Dim(1), op.gates()*hidden
 
 	dh := autodiff.Zeros[F](t, total*hidden)
 	if op.y.HasGrad() {

@@ -2,7 +2,7 @@ package recurrent
 
 import "exp/components/autodiff"
 
-// packing is the order in which the steps of a padded batch [B, T] are
+// packing is the order in which the steps of a batch of sequences are
 // computed: step after step, in each the rows that are long enough, the longest
 // row first. So the rows of a step are the first rows of the step before.
 type packing struct {
@@ -11,13 +11,13 @@ type packing struct {
 	starts []int32    // [T]: where each step begins among the packed steps
 	total  int        // Σ lengths
 	last   []int32    // [B]: where each row's last step is, -1 for an empty row
-	index  [2][]int32 // [total]: the place b·T+t of each packed step, read forwards and backwards
+	index  [2][]int32 // [total]: the row of each packed step in the batch, read forwards and backwards
 	even   bool       // all rows have the same length
 }
 
-// pack lays out rows of these lengths, padded to steps. Its memory is t's.
-func pack(t *autodiff.Tape, lengths []int32, steps int) *packing {
-	batch := len(lengths)
+// pack lays out the steps of sequences. Its memory is t's.
+func pack(t *autodiff.Tape, spans autodiff.Spans) *packing {
+	batch, steps, lengths := spans.Batch(), spans.Longest(), spans.Lengths
 	p := autodiff.Alloc[packing](t)
 	p.order, p.last = autodiff.Ints(t, batch), autodiff.Ints(t, batch)
 	p.counts, p.starts = autodiff.Ints(t, steps), autodiff.Ints(t, steps)
@@ -50,8 +50,8 @@ func pack(t *autodiff.Tape, lengths []int32, steps int) *packing {
 	for step := range steps {
 		for r, b := range p.order[:p.counts[step]] {
 			at := int(p.starts[step]) + r
-			p.index[0][at] = b*int32(steps) + int32(step)
-			p.index[1][at] = b*int32(steps) + lengths[b] - 1 - int32(step)
+			p.index[0][at] = spans.Starts[b] + int32(step)
+			p.index[1][at] = spans.Starts[b] + lengths[b] - 1 - int32(step)
 		}
 	}
 	for r, b := range p.order {

@@ -13,15 +13,14 @@ import (
 // Packed steps are those of a sort by length, and lead back to their places.
 func TestPack(t *testing.T) {
 	tape := autodiff.NewTape(autodiff.Float32)
-	lengths := []int32{2, 0, 4, 2, 1}
-	p := pack(tape, lengths, 5)
+	p := pack(tape, autodiff.Spans{Starts: []int32{0, 2, 2, 6, 8}, Lengths: []int32{2, 0, 4, 2, 1}})
 	for what, test := range map[string]struct{ got, want []int32 }{
 		"order":     {p.order, []int32{2, 0, 3, 4, 1}}, // rows of one length stay in order
-		"counts":    {p.counts, []int32{4, 3, 1, 1, 0}},
-		"starts":    {p.starts, []int32{0, 4, 7, 8, 9}},
+		"counts":    {p.counts, []int32{4, 3, 1, 1}},
+		"starts":    {p.starts, []int32{0, 4, 7, 8}},
 		"last":      {p.last, []int32{5, -1, 8, 6, 3}},
-		"forwards":  {p.index[0], []int32{10, 0, 15, 20, 11, 1, 16, 12, 13}},
-		"backwards": {p.index[1], []int32{13, 1, 16, 20, 12, 0, 15, 11, 10}},
+		"forwards":  {p.index[0], []int32{2, 0, 6, 8, 3, 1, 7, 4, 5}},
+		"backwards": {p.index[1], []int32{5, 1, 7, 8, 4, 0, 6, 3, 2}},
 	} {
 		for i, want := range test.want {
 			if len(test.got) != len(test.want) || test.got[i] != want {
@@ -33,7 +32,7 @@ func TestPack(t *testing.T) {
 	if p.total != 9 || p.even {
 		t.Errorf("total %d, even %v; want 9, false", p.total, p.even)
 	}
-	if p := pack(tape, []int32{3, 3}, 3); !p.even {
+	if p := pack(tape, autodiff.Spans{Starts: []int32{0, 3}, Lengths: []int32{3, 3}}); !p.even {
 		t.Error("rows of one length are not even")
 	}
 }
@@ -80,7 +79,7 @@ func final(tape *autodiff.Tape, shape components.FinalShape, memorySize int) com
 		}
 		return tape.Input(values, dims...)
 	}
-	m := components.Memory{States: fill(0.25, 1, 2, memorySize), Lengths: []int32{2}}
+	m := components.Memory{States: fill(0.25, 2, memorySize), Spans: autodiff.Spans{Starts: []int32{0}, Lengths: []int32{2}}}
 	for i := range shape.Layers {
 		state := components.FinalState{Hidden: fill(float32(i+1), 1, shape.Size)}
 		if shape.Cell {

@@ -50,25 +50,72 @@ func (c *reference) recurrent() error {
 	if err != nil {
 		return err
 	}
-	input, lengths := c.input("input"), c.tensor("lengths").int32s()
+	input, packed := c.input("input"), c.packed("input", "lengths")
 	encoder, err := build(components.EncoderDeps{Params: c.params, Source: func(size int) (components.Embedder, error) {
 		if size != input.Dim(2) {
 			return nil, fmt.Errorf("an embedding of size %d was asked for, not %d", size, input.Dim(2))
 		}
-		return given{input}, nil
+		return given{packed.pack(c.tape, input)}, nil
 	}})
 	if err != nil {
 		return err
 	}
 	c.load(recurrentPlace)
-	memory := encoder.Encode(c.tape, components.Sequences{Lengths: lengths, Batch: input.Dim(0), Steps: input.Dim(1)})
-	c.compare("output", values(memory.States), c.tensor("output").Data, c.ofOutputs())
+	memory := encoder.Encode(c.tape, components.Sequences{Spans: packed.spans})
+	output := packed.unpack(c.tape, memory.States)
+	c.compare("output", values(output), c.tensor("output").Data, c.ofOutputs())
 	c.compare("h_n", c.final(memory, func(s components.FinalState) *autodiff.Var { return s.Hidden }), c.tensor("h_n").Data, c.ofOutputs())
 	if c.text("cell") == "lstm" {
 		c.compare("c_n", c.final(memory, func(s components.FinalState) *autodiff.Var { return s.Cell }), c.tensor("c_n").Data, c.ofOutputs())
 	}
-	c.backward(memory.States, recurrentPlace, map[string]*autodiff.Var{"input": input})
+	c.backward(output, recurrentPlace, map[string]*autodiff.Var{"input": input})
 	return nil
+}
+
+// rows is where the sequences of a tensor [B, T, D] lie in it, of the lengths
+// that another tensor holds; "" for those of the whole length.
+func (c *reference) rows(name, lengths string) autodiff.Spans {
+	batch, steps := c.tensor(name).Shape[0], c.tensor(name).Shape[1]
+	var s autodiff.Spans
+	for b := range batch {
+		s.Starts, s.Lengths = append(s.Starts, int32(b*steps)), append(s.Lengths, int32(steps))
+	}
+	if lengths != "" {
+		s.Lengths = c.tensor(lengths).int32s()
+	}
+	return s
+}
+
+func flat(v *autodiff.Var) *autodiff.Var { return v.Reshape(v.Dim(0)*v.Dim(1), v.Dim(2)) }
+
+// packed leads from a tensor [B, T, D] of sequences that are filled up to ones
+// that are not, and back to zeros past the lengths.
+type packed struct {
+	batch, steps int
+	index        []int32        // [Σ lengths]: rows of the tensor
+	spans        autodiff.Spans // of the sequences that index lays one after the other
+}
+
+func (c *reference) packed(name, lengths string) packed {
+	p := packed{batch: c.tensor(name).Shape[0], steps: c.tensor(name).Shape[1]}
+	for b := range p.batch {
+		start, length := c.rows(name, lengths).At(b)
+		p.spans.Starts, p.spans.Lengths = append(p.spans.Starts, int32(len(p.index))), append(p.spans.Lengths, int32(length))
+		for step := range length {
+			p.index = append(p.index, int32(start+step))
+		}
+	}
+	return p
+}
+
+func (p packed) pack(t *autodiff.Tape, v *autodiff.Var) *autodiff.Var {
+	return autodiff.Rows(t, v, p.index)
+}
+
+func (p packed) unpack(t *autodiff.Tape, v *autodiff.Var) *autodiff.Var {
+	y := t.Zero(p.batch, p.steps, v.Dim(1))
+	autodiff.Scatter(t, y, v, p.index)
+	return y
 }
 
 // final brings the final states, a layer [B, directions H], to PyTorch's order,
@@ -117,8 +164,8 @@ func (c *reference) attention() error {
 	find := func(name string) place { return attentionPlace(c.text("type"), name) }
 	c.load(find)
 	query, memory := c.input("query"), c.input("memory")
-	prepared := attention.Prepare(c.tape, components.Memory{States: memory, Lengths: c.tensor("lengths").int32s()})
-	output, weights := attention.Attend(c.tape, query, prepared)
+	prepared := attention.Prepare(c.tape, components.Memory{States: flat(memory), Spans: c.rows("memory", "lengths")})
+	output, weights := attention.Attend(c.tape, flat(query), c.rows("query", ""), prepared)
 	c.compare("output", values(output), c.tensor("output").Data, c.ofOutputs())
 	c.compare("weights", values(weights), c.tensor("weights").Data, c.ofOutputs())
 	c.backward(output, find, map[string]*autodiff.Var{"query": query, "memory": memory})
@@ -138,7 +185,7 @@ func attentionPlace(kind, name string) place {
 }
 
 func (c *reference) multihead() error {
-	query, lengths := c.input("query"), c.tensor("key_lengths").int32s()
+	query := c.input("query")
 	size, heads := c.size("model_size"), c.size("heads")
 	inputs := map[string]*autodiff.Var{"query": query}
 	var output, weights *autodiff.Var
@@ -156,12 +203,12 @@ func (c *reference) multihead() error {
 		}
 		c.load(multiheadPlace)
 		inputs["memory"] = c.input("memory")
-		prepared := attention.Prepare(c.tape, components.Memory{States: inputs["memory"], Lengths: lengths})
-		output, weights = attention.Attend(c.tape, query, prepared)
+		prepared := attention.Prepare(c.tape, components.Memory{States: flat(inputs["memory"]), Spans: c.rows("memory", "key_lengths")})
+		output, weights = attention.Attend(c.tape, flat(query), c.rows("query", ""), prepared)
 	} else {
 		self := nn.NewSelfAttention(c.params, "self", size, heads)
 		c.load(multiheadPlace)
-		output, weights = self.Forward(c.tape, query, lengths, c.flag("causal"))
+		output, weights = self.Forward(c.tape, flat(query), c.rows("query", ""), c.rows("query", "key_lengths"), c.flag("causal"))
 	}
 	c.compare("output", values(output), c.tensor("output").Data, c.ofOutputs())
 	c.compare("weights", values(weights), c.tensor("weights").Data, c.ofOutputs())
@@ -193,8 +240,8 @@ func (c *reference) layerOptions() transformer.Options {
 func (c *reference) encoderLayer() error {
 	layer := transformer.NewEncoderLayer(c.params, c.layerOptions())
 	c.load(layerPlace)
-	input, lengths := c.input("input"), c.tensor("lengths").int32s()
-	output := autodiff.MaskRows(c.tape, layer.Forward(c.tape, input, lengths), lengths)
+	input, packed := c.input("input"), c.packed("input", "lengths")
+	output := packed.unpack(c.tape, layer.Forward(c.tape, packed.pack(c.tape, input), packed.spans))
 	c.compare("output", values(output), c.tensor("output").Data, c.ofOutputs())
 	c.backward(output, layerPlace, map[string]*autodiff.Var{"input": input})
 	return nil
@@ -213,8 +260,8 @@ func (c *reference) decoderLayer() error {
 	layer := transformer.NewDecoderLayer(c.params, options, attention)
 	c.load(layerPlace)
 	input, memory := c.input("input"), c.input("memory")
-	prepared := layer.Prepare(c.tape, components.Memory{States: memory, Lengths: c.tensor("lengths").int32s()})
-	output, _ := layer.Forward(c.tape, input, prepared)
+	prepared := layer.Prepare(c.tape, components.Memory{States: flat(memory), Spans: c.rows("memory", "lengths")})
+	output, _ := layer.Forward(c.tape, flat(input), c.rows("input", ""), prepared)
 	c.compare("output", values(output), c.tensor("output").Data, c.ofOutputs())
 	c.backward(output, layerPlace, map[string]*autodiff.Var{"input": input, "memory": memory})
 	return nil

@@ -124,17 +124,17 @@ func (c *reference) pairs(i int) []components.Pair {
 	return pairs
 }
 
-// compareLogits compares at the steps that are not padding.
+// compareLogits compares at the steps of each target.
 func (c *reference) compareLogits(logits *autodiff.Var, batch *components.Batch) {
 	want := c.tensor("logits_step0")
-	if fmt.Sprint(want.Shape) != fmt.Sprint(logits.Shape().Dims()) {
-		c.t.Fatalf("logits are %v, want %v", logits.Shape(), want.Shape)
+	v, got := want.Shape[2], values(logits)
+	if logits.Shape() != autodiff.NewShape(len(batch.TargetOut.Tokens), v) || want.Shape[0] != batch.TargetOut.Batch() || want.Shape[1] != batch.TargetOut.Longest() {
+		c.t.Fatalf("logits are %v, of the longest targets want %v", logits.Shape(), want.Shape)
 	}
-	v, got := logits.Dim(2), values(logits)
-	for b, length := range batch.TargetOut.Lengths {
-		from := b * batch.TargetOut.Steps * v
-		to := from + int(length)*v
-		c.compare(fmt.Sprintf("logits of row %d", b), got[from:to], want.Data[from:to], c.ofOutputs())
+	for b := range batch.TargetOut.Batch() {
+		start, length := batch.TargetOut.At(b)
+		from := b * want.Shape[1] * v
+		c.compare(fmt.Sprintf("logits of row %d", b), got[start*v:(start+length)*v], want.Data[from:from+length*v], c.ofOutputs())
 	}
 }
 

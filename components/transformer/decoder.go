@@ -73,7 +73,7 @@ func (d *decoder) summarise(t *autodiff.Tape, m components.Memory) *autodiff.Var
 	case d.final.Layers > 0:
 		return d.summary.Forward(t, m.Final[len(m.Final)-1].Hidden)
 	default:
-		return d.summary.Forward(t, autodiff.MeanRows(t, m.States, m.Lengths))
+		return d.summary.Forward(t, autodiff.MeanRows(t, m.States, m.Spans))
 	}
 }
 
@@ -81,11 +81,11 @@ func (d *decoder) summarise(t *autodiff.Tape, m components.Memory) *autodiff.Var
 func (d *decoder) Decode(t *autodiff.Tape, memory components.Memory, target components.Sequences) components.Decoded {
 	x := d.input.forward(t, target, 0)
 	if s := d.summarise(t, memory); s != nil {
-		x = autodiff.AddToRows(t, x, s)
+		x = autodiff.AddToRows(t, x, s, target.Spans)
 	}
 	var weights *autodiff.Var
 	for _, l := range d.layers {
-		x, weights = l.Forward(t, x, l.Prepare(t, memory))
+		x, weights = l.Forward(t, x, target.Spans, l.Prepare(t, memory))
 	}
 	return components.Decoded{States: d.last(t, x), Weights: weights}
 }
@@ -120,11 +120,11 @@ func (d *decoder) Step(t *autodiff.Tape, state components.DecoderState, tokens c
 	s := state.(*decoderState)
 	x := d.input.forward(t, tokens, s.steps)
 	if s.summary != nil {
-		x = autodiff.AddToRows(t, x, s.summary)
+		x = autodiff.AddToRows(t, x, s.summary, tokens.Spans)
 	}
 	var weights *autodiff.Var
 	for i, l := range d.layers {
-		x, weights = l.step(t, x, s.prepared[i], &s.caches[i])
+		x, weights = l.step(t, x, tokens.Spans, s.prepared[i], &s.caches[i])
 	}
 	s.steps++
 	return components.Decoded{States: d.last(t, x), Weights: weights}
@@ -183,23 +183,24 @@ func (l DecoderLayer) Prepare(t *autodiff.Tape, m components.Memory) components.
 	return l.attention.Prepare(t, m)
 }
 
-// Forward maps x [B, T, D] to [B, T, D]; position t sees positions up to t.
-func (l DecoderLayer) Forward(t *autodiff.Tape, x *autodiff.Var, memory components.Prepared) (y, weights *autodiff.Var) {
-	self, _ := l.self.Forward(t, l.aroundSelf.input(t, x), nil, true)
-	return l.after(t, l.aroundSelf.output(t, x, self), memory)
+// Forward maps the sequences in x [Σ lengths, D] to [Σ lengths, D]; position t
+// of each sees its positions up to t.
+func (l DecoderLayer) Forward(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory components.Prepared) (y, weights *autodiff.Var) {
+	self, _ := l.self.Forward(t, l.aroundSelf.input(t, x), spans, spans, true)
+	return l.after(t, l.aroundSelf.output(t, x, self), spans, memory)
 }
 
-// step is Forward for the next position alone, x [B, 1, D].
-func (l DecoderLayer) step(t *autodiff.Tape, x *autodiff.Var, memory components.Prepared, cache *autodiff.Cache) (y, weights *autodiff.Var) {
-	self := l.self.Step(t, l.aroundSelf.input(t, x), cache)
-	return l.after(t, l.aroundSelf.output(t, x, self), memory)
+// step is Forward for the next position of each sequence alone, x [B, D].
+func (l DecoderLayer) step(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory components.Prepared, cache *autodiff.Cache) (y, weights *autodiff.Var) {
+	self := l.self.Step(t, l.aroundSelf.input(t, x), spans, cache)
+	return l.after(t, l.aroundSelf.output(t, x, self), spans, memory)
 }
 
 // after is what follows the self-attention.
-func (l DecoderLayer) after(t *autodiff.Tape, x *autodiff.Var, memory components.Prepared) (y, weights *autodiff.Var) {
+func (l DecoderLayer) after(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory components.Prepared) (y, weights *autodiff.Var) {
 	if l.attention != nil {
 		var context *autodiff.Var
-		context, weights = l.attention.Attend(t, l.aroundMemory.input(t, x), memory)
+		context, weights = l.attention.Attend(t, l.aroundMemory.input(t, x), spans, memory)
 		if l.context.Weight != nil {
 			context = l.context.Forward(t, context)
 		}

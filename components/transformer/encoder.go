@@ -78,12 +78,12 @@ func maxLength(o Options) (int, string) {
 func (e *encoder) Encode(t *autodiff.Tape, source components.Sequences) components.Memory {
 	x := e.input.forward(t, source, 0)
 	for _, l := range e.layers {
-		x = l.Forward(t, x, source.Lengths)
+		x = l.Forward(t, x, source.Spans)
 	}
 	if e.norm != nil {
 		x = e.norm.Forward(t, x)
 	}
-	return components.Memory{States: autodiff.MaskRows(t, x, source.Lengths), Lengths: source.Lengths}
+	return components.Memory{States: x, Spans: source.Spans}
 }
 
 // EncoderLayer is self-attention, then a feed-forward network.
@@ -104,9 +104,9 @@ func NewEncoderLayer(p *autodiff.Params, o Options) EncoderLayer {
 	}
 }
 
-// Forward maps x [B, S, D] to [B, S, D].
-func (l EncoderLayer) Forward(t *autodiff.Tape, x *autodiff.Var, lengths []int32) *autodiff.Var {
-	y, _ := l.self.Forward(t, l.aroundSelf.input(t, x), lengths, false)
+// Forward maps the sequences in x [Σ lengths, D] to [Σ lengths, D].
+func (l EncoderLayer) Forward(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans) *autodiff.Var {
+	y, _ := l.self.Forward(t, l.aroundSelf.input(t, x), spans, spans, false)
 	x = l.aroundSelf.output(t, x, y)
 	return l.aroundForward.output(t, x, l.ffn.forward(t, l.aroundForward.input(t, x)))
 }

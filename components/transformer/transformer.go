@@ -36,6 +36,9 @@ func defaults() Options {
 	return Options{ModelSize: 128, NumLayers: 2, NumHeads: 4, FFNSize: 512, Norm: Pre, Activation: ReLU, Positions: Sinusoidal, MaxLength: 512}
 }
 
+// Version 2 draws dropout for the tokens of a batch alone.
+func (Options) Version() int { return 2 }
+
 // Validate reports every value out of range.
 func (o Options) Validate() error {
 	return errors.Join(
@@ -182,7 +185,7 @@ type input struct {
 func (in input) forward(t *autodiff.Tape, s components.Sequences, from int) *autodiff.Var {
 	x := autodiff.Scale(t, in.embedder.Embed(t, s), in.scale)
 	if in.positions != nil {
-		x = in.positions.Add(t, x, from)
+		x = in.positions.Add(t, x, s.Spans, from)
 	}
 	return autodiff.Dropout(t, x, in.dropout)
 }

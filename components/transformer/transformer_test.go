@@ -60,10 +60,10 @@ type wide struct{ size int }
 
 func (w wide) ContextSize() int { return w.size }
 func (w wide) Prepare(_ *autodiff.Tape, m components.Memory) components.Prepared {
-	return components.Prepared{Values: m.States, Lengths: m.Lengths}
+	return components.Prepared{Values: m.States, Spans: m.Spans}
 }
-func (w wide) Attend(t *autodiff.Tape, query *autodiff.Var, _ components.Prepared) (context, weights *autodiff.Var) {
-	return t.Input(make([]float32, query.Dim(0)*query.Dim(1)*w.size), query.Dim(0), query.Dim(1), w.size), nil
+func (w wide) Attend(t *autodiff.Tape, query *autodiff.Var, _ autodiff.Spans, _ components.Prepared) (context, weights *autodiff.Var) {
+	return t.Input(make([]float32, query.Dim(0)*w.size), query.Dim(0), w.size), nil
 }
 
 // A decoder has an attention a layer, projects a context of another width, and

@@ -35,18 +35,18 @@ func Beam(m *components.Model, t *autodiff.Tape, source components.Sequences, ma
 	t.Reset(false, false)
 	state := m.Decoder.Start(t, m.Encoder.Encode(t, source))
 
-	found := make([][]Hypothesis, source.Batch)
-	beam := make([]prefix, source.Batch) // the beams of all sources, source after source
+	found := make([][]Hypothesis, source.Batch())
+	beam := make([]prefix, source.Batch()) // the beams of all sources, source after source
 	for row := range beam {
 		beam[row].source = row
 	}
-	var input step
-	input.begin(source.Batch)
+	var input components.Sequences
+	begin(&input, source.Batch())
 	var candidates []candidate
 	for ; len(beam) > 0 && maxLength > 0; maxLength-- {
-		decoded := m.Decoder.Step(t, state, input.Sequences)
+		decoded := m.Decoder.Step(t, state, input)
 		p := newPredictions(t, m.Output.Forward(t, decoded.States))
-		input.clear()
+		input.Clear()
 		var next []prefix
 		var rows []int32
 		for from, to := 0, 0; from < len(beam); from = to {
@@ -63,7 +63,7 @@ func Beam(m *components.Model, t *autodiff.Tape, source components.Sequences, ma
 				}
 				next = append(next, prefix{at, append(slices.Clip(parent.tokens), c.token), c.sum})
 				rows = append(rows, int32(c.row))
-				input.add(c.token)
+				input.Add(c.token)
 			}
 		}
 		beam = next

@@ -11,9 +11,9 @@ import (
 // maxLength tokens; one that has ended leaves the batch. It resets t, and a
 // hypothesis does not depend on the others of its batch.
 func Greedy(m *components.Model, t *autodiff.Tape, source components.Sequences, maxLength int) [][]int32 {
-	hypotheses := make([][]int32, source.Batch)
-	open := everyRow(source.Batch) // the source of each row
-	stay := make([]int32, 0, source.Batch)
+	hypotheses := make([][]int32, source.Batch())
+	open := everyRow(source.Batch()) // the source of each row
+	stay := make([]int32, 0, source.Batch())
 	greedy(m, t, source, maxLength, func(next []int32) []int32 {
 		stay = stay[:0]
 		for row, token := range next {
@@ -34,7 +34,7 @@ func Greedy(m *components.Model, t *autodiff.Tape, source components.Sequences, 
 // sources, whatever they say, and hands the tokens [B] of each step to visit,
 // which must not keep them and says whether to go on. It resets t.
 func GreedySteps(m *components.Model, t *autodiff.Tape, source components.Sequences, n int, visit func(next []int32) bool) {
-	all := everyRow(source.Batch)
+	all := everyRow(source.Batch())
 	greedy(m, t, source, n, func(next []int32) []int32 {
 		if visit(next) {
 			return all
@@ -57,16 +57,16 @@ func greedy(m *components.Model, t *autodiff.Tape, source components.Sequences, 
 	t.Reset(false, false)
 	state := m.Decoder.Start(t, m.Encoder.Encode(t, source))
 
-	var input step
-	input.begin(source.Batch)
-	next := make([]int32, source.Batch)
+	var input components.Sequences
+	begin(&input, source.Batch())
+	next := make([]int32, source.Batch())
 	for ; len(next) > 0 && n > 0; n-- {
-		decoded := m.Decoder.Step(t, state, input.Sequences)
+		decoded := m.Decoder.Step(t, state, input)
 		autodiff.Argmax(m.Output.Forward(t, decoded.States), next)
 		stay := visit(next)
-		input.clear() // the embedding has read it
+		input.Clear() // the step has read it
 		for _, row := range stay {
-			input.add(next[row])
+			input.Add(next[row])
 		}
 		if 0 < len(stay) && len(stay) < len(next) {
 			m.Decoder.Select(t, state, stay)
@@ -75,21 +75,9 @@ func greedy(m *components.Model, t *autodiff.Tape, source components.Sequences, 
 	}
 }
 
-// step is one token of every row.
-type step struct{ components.Sequences }
-
-// begin makes it the first step of so many rows.
-func (s *step) begin(batch int) {
-	s.clear()
+// begin makes input the first step of so many rows.
+func begin(input *components.Sequences, batch int) {
 	for range batch {
-		s.add(components.Bos)
+		input.Add(components.Bos)
 	}
-}
-
-func (s *step) clear() {
-	s.Sequences = components.Sequences{Tokens: s.Tokens[:0], Lengths: s.Lengths[:0], Steps: 1}
-}
-
-func (s *step) add(token int32) {
-	s.Tokens, s.Lengths, s.Batch = append(s.Tokens, token), append(s.Lengths, 1), s.Batch+1
 }

@@ -80,7 +80,7 @@ func slow(m *components.Model, source []int32, maxLength int) []int32 {
 		var b components.Batch
 		b.Fill([]components.Pair{{Source: source, Target: said}})
 		tape.Reset(false, false)
-		best := make([]int32, b.TargetIn.Steps)
+		best := make([]int32, b.TargetIn.Longest())
 		autodiff.Argmax(m.Logits(tape, &b), best)
 		next := best[len(said)]
 		if next == components.Eos {
@@ -173,7 +173,7 @@ type counted struct {
 }
 
 func (c *counted) Step(t *autodiff.Tape, s components.DecoderState, tokens components.Sequences) components.Decoded {
-	c.rows = append(c.rows, tokens.Batch)
+	c.rows = append(c.rows, tokens.Batch())
 	return c.Decoder.Step(t, s, tokens)
 }
 

@@ -122,9 +122,9 @@ func (b *bench) step() (tokens int, err error) {
 		return b.timed, err
 	case BenchGreedy:
 		b.batch.Fill(b.order.batch())
-		steps := b.batch.TargetOut.Steps
+		steps := b.batch.TargetOut.Longest()
 		generate.GreedySteps(b.model, b.tape, b.batch.Source, steps, everyToken)
-		return b.batch.Source.Batch * steps, nil
+		return b.batch.Source.Batch() * steps, nil
 	}
 	return 0, fmt.Errorf("there is no benchmark %q", b.mode)
 }

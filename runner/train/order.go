@@ -20,7 +20,7 @@ type order struct {
 	split   components.Split
 	seed    uint64
 	size    int // pairs a batch, 0: by tokens
-	tokens  int // target tokens a batch, padding included
+	tokens  int // target tokens a batch, at most, if all were as long as the longest
 	epoch   int
 	next    int // batch of the epoch
 	batches [][]int32
