@@ -127,21 +127,28 @@ func readSeeds(t *registry.Table) ([]int64, error) {
 		}
 		return seeds, nil
 	case []registry.Value:
+		if len(data) == 0 {
+			return fault("is an empty list")
+		}
 		var seeds []int64
-		known := map[int64]bool{}
+		var errs []error
+		times := map[int64]int{}
 		for _, element := range data {
 			seed, ok := element.Data.(int64)
-			switch {
-			case !ok || seed < 0:
-				return fault("must be a list of integers from 0, one is " + registry.DescribeValue(element))
-			case known[seed]:
-				return fault(fmt.Sprintf("lists %d twice", seed))
+			problem := ""
+			if !ok || seed < 0 {
+				problem = "must be a list of integers from 0, one is " + registry.DescribeValue(element)
+			} else if times[seed]++; times[seed] == 2 {
+				problem = fmt.Sprintf("lists %d twice", seed)
 			}
-			known[seed] = true
+			if problem != "" {
+				_, err := fault(problem)
+				errs = append(errs, err)
+			}
 			seeds = append(seeds, seed)
 		}
-		if len(seeds) == 0 {
-			return fault("is an empty list")
+		if errs != nil {
+			return []int64{1}, errors.Join(errs...)
 		}
 		return seeds, nil
 	}
