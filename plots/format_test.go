@@ -25,6 +25,7 @@ func TestSpreadPrecision(t *testing.T) {
 		{-0.00001, 0.2, false, "0.00 ± 0.20"},
 		{-3, 0.5, false, minus + "3.0 ± 0.5"},
 		{math.NaN(), math.NaN(), false, missing},
+		{-5.273e30, 2.2e29, false, minus + "5.27e+30 ± 2.2e+29"},
 	} {
 		if got := newColumn(c.share, nil).spread(Summary{Mean: c.mean, SD: c.sd}); got != c.want {
 			t.Errorf("%v ± %v: got %s, want %s", c.mean, c.sd, got, c.want)

@@ -11,9 +11,13 @@ import (
 // minus is the minus sign, which is as wide as a digit.
 const minus = "−"
 
-// formatDecimals writes v with so many digits after the point.
+// formatDecimals writes v with so many digits after the point, and what is as
+// large as only a loss that explodes with a power of ten.
 func formatDecimals(v float64, decimals int) string {
 	text := strconv.FormatFloat(math.Abs(v), 'f', decimals, 64)
+	if math.Abs(v) >= 1e9 {
+		text = strconv.FormatFloat(math.Abs(v), 'g', 3, 64)
+	}
 	if v < 0 && strings.Trim(text, "0.") != "" {
 		return minus + text
 	}
