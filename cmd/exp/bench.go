@@ -14,8 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"exp/components"
@@ -92,7 +90,7 @@ cells before included.`,
 			if err := f.check(c); err != nil {
 				return usage(err, "")
 			}
-			e, err := load(args[0], f.set)
+			e, _, err := load(args[0], f.set)
 			if err != nil {
 				return err
 			}
@@ -214,7 +212,7 @@ func milliseconds(d time.Duration) float64 { return d.Seconds() * 1e3 }
 // printBench writes a table of the cells, and their profiles.
 func printBench(w io.Writer, cells []benchCell) {
 	t := newTable("cell", "parameters", "tokens/s", "ms/step", "min", "p90", "CPU ms", "M mul-adds", "floor", "x floor", "peak GFLOP/s", "RSS MB", "allocs/step")
-	alignNumbers(t, 13)
+	alignNumbers(t, 2, 13)
 	for _, c := range cells {
 		t.AppendRow([]any{
 			c.Cell, formatCount(c.Parameters), formatCount(int(c.TokensPerSecond)), fixed(c.MsStep, 2), fixed(c.MsStepMin, 2), fixed(c.MsStepP90, 2), fixed(c.CPUMsStep, 2),
@@ -233,7 +231,7 @@ func printBench(w io.Writer, cells []benchCell) {
 
 func printBenchProfile(w io.Writer, c benchCell) {
 	t := newTable("operation", "calls/step", "forward ms", "backward ms", "ms/step", "share")
-	alignNumbers(t, 6)
+	alignNumbers(t, 2, 6)
 	part := func(ms float64) string {
 		if ms == 0 {
 			return ""
@@ -247,15 +245,6 @@ func printBenchProfile(w io.Writer, c benchCell) {
 		fmt.Fprintf(w, "\n%s", c.Cell)
 	}
 	fmt.Fprintf(w, "\n%s\n", t.Render())
-}
-
-// alignNumbers puts all of n columns but the first to the right.
-func alignNumbers(t table.Writer, n int) {
-	var columns []table.ColumnConfig
-	for i := 2; i <= n; i++ {
-		columns = append(columns, table.ColumnConfig{Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight})
-	}
-	t.SetColumnConfigs(columns)
 }
 
 func fixed(v float64, decimals int) string { return strconv.FormatFloat(v, 'f', decimals, 64) }

@@ -74,7 +74,7 @@ func TestComparedModels(t *testing.T) {
 			if strings.Contains(name, "additive") {
 				set = append(set, fmt.Sprintf("model.attention.attention_size=%d", H))
 			}
-			e, err := load(filepath.Join("../../testdata/bench", name+".toml"), set)
+			e, _, err := load(filepath.Join("../../testdata/bench", name+".toml"), set)
 			if err != nil {
 				t.Fatal(err)
 			}

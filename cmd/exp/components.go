@@ -192,5 +192,9 @@ func printComponent(w io.Writer, f family, c component) {
 // indent breaks a text into lines that start with n spaces.
 func indent(s string, n int) string {
 	space := strings.Repeat(" ", n)
-	return space + strings.ReplaceAll(text.WrapSoft(s, 90), "\n", "\n"+space)
+	lines := strings.Split(text.WrapSoft(s, 90), "\n")
+	for i, line := range lines { // WrapSoft fills them with spaces
+		lines[i] = space + strings.TrimRight(line, " ")
+	}
+	return strings.Join(lines, "\n")
 }

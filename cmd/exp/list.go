@@ -51,6 +51,7 @@ func listExperiments(ctx context.Context, r *tracking.Reader, asJSON bool, w io.
 	}
 	entries := []entry{}
 	t := newTable("experiment", "cells", "trials", "", "file")
+	alignNumbers(t, 2, 3)
 	for _, e := range rows {
 		entries = append(entries, entry{e.Name, e.Path, e.Cells, e.Trials})
 		total := 0
@@ -116,6 +117,7 @@ func listTrials(ctx context.Context, r *tracking.Reader, experiment string, asJS
 	}
 	entries := []trialEntry{}
 	t := newTable("trial", "cell", "seed", "status", "steps", "time", "")
+	alignNumbers(t, 5, 6)
 	for _, row := range rows {
 		e := trialEntry{row.Trial, row.Variant, axes(row.Axes), row.Seed, row.Status, row.Steps, 0, row.Message}
 		duration := ""

@@ -7,8 +7,9 @@ import (
 	"exp/registry"
 )
 
-// load reads an experiment. Every fault is one of the configuration.
-func load(path string, set []string) (*experiments.Experiment, error) {
+// load reads an experiment and builds its figures. Every fault is one of the
+// configuration.
+func load(path string, set []string) (*experiments.Experiment, []plots.Figure, error) {
 	kind := plots.NewKind()
 	e, err := experiments.Load(path, experiments.Options{
 		Catalog: standard.Catalog(),
@@ -19,7 +20,11 @@ func load(path string, set []string) (*experiments.Experiment, error) {
 		Set: set,
 	})
 	if err != nil {
-		return nil, usage(err, "")
+		return nil, nil, usage(err, "")
 	}
-	return e, nil
+	figures, err := buildFigures(e)
+	if err != nil {
+		return nil, nil, usage(err, "")
+	}
+	return e, figures, nil
 }

@@ -19,6 +19,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"exp/registry"
 )
@@ -49,6 +50,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	var failure *failure
 	if !errors.As(err, &failure) { // from cobra: an argument or a flag
+		if text, near, ok := strings.Cut(err.Error(), "\n\nDid you mean this?\n"); ok {
+			err = fmt.Errorf("%s; did you mean %q?", text, strings.Fields(near)[0])
+		}
 		failure = usage(err, "exp --help lists the commands, exp COMMAND --help their arguments and flags")
 	}
 	failure.print(stderr)
@@ -70,10 +74,36 @@ goes on with.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetFlagErrorFunc(flagError)
 	places := &places{}
 	places.register(root)
 	root.AddCommand(newRun(places), newPlan(places), newBench(), newList(places), newShow(places), newPlot(places), newComponents(), newVersion())
 	return root
+}
+
+// flagError says of a flag that cannot be read what it could be.
+func flagError(c *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &unknown):
+		var names []string
+		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		return fmt.Errorf("%w; %s", err, registry.Suggest(unknown.GetSpecifiedName(), names))
+	case errors.As(err, &invalid):
+		f := invalid.GetFlag()
+		example := "a whole number, as 2"
+		switch f.Value.Type() {
+		case "duration":
+			example = "a time, as 90s or 5m"
+		case "float64":
+			example = "a number, as 2.5"
+		case "bool":
+			example = "true or false"
+		}
+		return fmt.Errorf("--%s: must be %s, is %q", f.Name, example, invalid.GetValue())
+	}
+	return err
 }
 
 // failure is an error with the exit code it leads to.
@@ -87,8 +117,12 @@ func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
 
 func (f *failure) print(w io.Writer) {
+	said := map[string]bool{} // of a full disk every trial says the same
 	for _, err := range registry.Split(f.err) {
-		fmt.Fprintf(w, "exp: error: %s\n", strings.TrimSpace(err.Error()))
+		if text := strings.TrimSpace(err.Error()); !said[text] {
+			said[text] = true
+			fmt.Fprintf(w, "exp: error: %s\n", text)
+		}
 	}
 	if f.hint != "" {
 		fmt.Fprintf(w, "exp: hint: %s\n", f.hint)

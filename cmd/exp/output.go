@@ -9,16 +9,28 @@ import (
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// newTable is a table for the terminal with that heading.
+// newTable is a table for the terminal with that heading. A column in which
+// nothing stands is left out.
 func newTable(heading ...any) table.Writer {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.Style().Format.Header = 0
 	t.Style().Options.SeparateRows = false
+	t.SuppressEmptyColumns()
 	t.AppendHeader(heading)
 	return t
+}
+
+// alignNumbers puts the columns from first to last to the right, counted from 1.
+func alignNumbers(t table.Writer, first, last int) {
+	var columns []table.ColumnConfig
+	for i := first; i <= last; i++ {
+		columns = append(columns, table.ColumnConfig{Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	t.SetColumnConfigs(columns)
 }
 
 func writeJSON(w io.Writer, v any) error {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -51,7 +50,10 @@ a trained one.`,
 		Args:              fileArgument,
 		ValidArgsFunction: completeFiles,
 		RunE: func(c *cobra.Command, args []string) error {
-			e, err := load(args[0], set)
+			if err := checkWorkers(workers); err != nil {
+				return usage(err, "")
+			}
+			e, _, err := load(args[0], set)
 			if err != nil {
 				return err
 			}
@@ -71,7 +73,7 @@ a trained one.`,
 		},
 	}
 	setFlag(c, &set)
-	c.Flags().IntVar(&workers, "workers", runtime.NumCPU(), "trials at a time, one core each")
+	workersFlag(c, &workers)
 	c.Flags().BoolVar(&untimed, "no-time", false, "train no steps, estimate no time")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
@@ -143,6 +145,7 @@ func (p *places) statuses(ctx context.Context, e *experiments.Experiment) (map[s
 
 func printPlan(w io.Writer, p *plan, timed bool) {
 	t := newTable("cell", "parameters", "steps", "trials", "done", "time a trial")
+	alignNumbers(t, 2, 6)
 	for _, c := range p.Cells {
 		trials, done := 0, 0
 		for status, n := range c.Trials {

@@ -33,11 +33,7 @@ database, training nothing. The same records give the same bytes.`,
 		Args:              fileArgument,
 		ValidArgsFunction: completeFiles,
 		RunE: func(c *cobra.Command, args []string) error {
-			e, err := load(args[0], set)
-			if err != nil {
-				return err
-			}
-			figures, err := buildFigures(e)
+			e, figures, err := load(args[0], set)
 			if err != nil {
 				return err
 			}
@@ -94,10 +90,7 @@ func buildFigures(e *experiments.Experiment) ([]plots.Figure, error) {
 		tables[f.Name()] = t
 		figures = append(figures, f)
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, usage(err, "")
-	}
-	return figures, nil
+	return figures, errors.Join(errs...)
 }
 
 // labels is where a cell is in its sweep.

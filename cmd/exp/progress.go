@@ -127,7 +127,7 @@ func (p *progress) Metric(t experiments.Trial, step int, split, name string, val
 	}
 	s.last, s.at = text, step
 	if metrics := t.Cell.Metrics; p.bars == nil && name == metrics[len(metrics)-1].Name {
-		fmt.Fprintf(p.out, "%s: step %d/%d  train/loss %.4f  %s\n", trialLabel(t), step, t.Cell.Training.Steps, s.loss, s.last)
+		fmt.Fprintf(p.out, "%s: step %d/%d  train/loss %s  %s\n", trialLabel(t), step, t.Cell.Training.Steps, formatValue(s.loss), s.last)
 	}
 }
 

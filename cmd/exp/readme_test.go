@@ -88,11 +88,7 @@ func TestGalleryFigures(t *testing.T) {
 		t.Fatalf("no experiments: %v", err)
 	}
 	for _, file := range files {
-		e, err := load(file, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := buildFigures(e); err != nil {
+		if _, _, err := load(file, nil); err != nil {
 			t.Error(err)
 		}
 	}

@@ -33,25 +33,25 @@ either case the same command goes on from there.`,
 		Args:              fileArgument,
 		ValidArgsFunction: completeFiles,
 		RunE: func(c *cobra.Command, args []string) error {
-			if workers < 1 {
-				return usage(fmt.Errorf("--workers: must be at least 1, is %d", workers), "")
+			err := checkWorkers(workers)
+			if every <= 0 {
+				err = errors.Join(err, fmt.Errorf("--checkpoint-every: must be above 0s, is %v", every))
+			}
+			if err != nil {
+				return usage(err, "")
 			}
 			return p.run(c.Context(), args[0], set, workers, every, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	setFlag(c, &set)
-	c.Flags().IntVar(&workers, "workers", runtime.NumCPU(), "trials at a time, one core each")
+	workersFlag(c, &workers)
 	c.Flags().DurationVar(&every, "checkpoint-every", time.Minute, "time between two checkpoints of a trial: what a kill can cost")
 	return c
 }
 
 // run is the command with its arguments read.
 func (p *places) run(ctx context.Context, path string, set []string, workers int, every time.Duration, stdout, stderr io.Writer) error {
-	e, err := load(path, set)
-	if err != nil {
-		return err
-	}
-	figures, err := buildFigures(e)
+	e, figures, err := load(path, set)
 	if err != nil {
 		return err
 	}
@@ -104,6 +104,9 @@ func verdict(e *experiments.Experiment, results []runner.Result, rendered error)
 			hint = "exp show TRIAL prints what happened; the same command tries failed trials again"
 		default:
 			errs = append(errs, fmt.Errorf("%s: %v", trialLabel(t), r.Err))
+			if errors.Is(r.Err, tracking.ErrClaimed) {
+				hint = "another process trains what is claimed; once it is done, the same command renders all"
+			}
 		}
 	}
 	if err := errors.Join(append(errs, rendered)...); err != nil {
@@ -117,6 +120,18 @@ func (p *places) database() string { return filepath.Join(p.runs, "exp.db") }
 // setFlag adds --set.
 func setFlag(c *cobra.Command, set *[]string) {
 	c.Flags().StringArrayVar(set, "set", nil, "PATH=VALUE: override a key of the file; may be given several times")
+}
+
+// workersFlag adds --workers.
+func workersFlag(c *cobra.Command, workers *int) {
+	c.Flags().IntVar(workers, "workers", runtime.NumCPU(), "trials at a time, one core each")
+}
+
+func checkWorkers(workers int) error {
+	if workers < 1 {
+		return fmt.Errorf("--workers: must be at least 1, is %d", workers)
+	}
+	return nil
 }
 
 // fileArgument wants one argument, the file of an experiment.

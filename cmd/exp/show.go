@@ -177,6 +177,7 @@ func printTrial(w io.Writer, t trialJSON) {
 	fmt.Fprintf(w, "# trial %s: seed %d of cell %s, of %s\n\n%s\n", t.Trial, t.Seed, t.Cell, strings.Join(t.Experiments, ", "), strings.TrimSpace(t.Config))
 	if len(t.Metrics) > 0 {
 		table := newTable("metric", "step", "value")
+		alignNumbers(table, 2, 2)
 		for _, m := range t.Metrics {
 			table.AppendRow([]any{m.Split + "/" + m.Metric, formatCount(m.Step), formatValue(float64(m.Value))})
 		}
