@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -14,23 +17,30 @@ import (
 // everyMetric is the whole of what must not depend on how training went on.
 const everyMetric = "SELECT trial, split, metric, step, printf('%!.17g', value), kind FROM metrics ORDER BY trial, split, metric, step"
 
+// kills is where a grid is killed, by what it prints: each a little after a line
+// that holds the text. There are no more kills than these, so that the grid ends
+// on any machine.
+var kills = []string{
+	": begins",                               // in the first steps
+	"valid/exact_match", "valid/exact_match", // after an evaluation, which leaves a checkpoint to go on from
+	": goes on from step", ": goes on from step", ": goes on from step", // in training, an evaluation or a checkpoint
+	": finished in", ": finished in", // as a trial is recorded as finished
+	"learning-curve", // in the figures
+}
+
 // TestKill compares a grid that is trained in one go with one whose process is
 // killed again and again.
 func TestKill(t *testing.T) {
+	const steps, every = 200, 40
 	dir := t.TempDir()
 	if err := writeScan(dir, 60); err != nil {
 		t.Fatal(err)
 	}
-	start := func(runs, workers string) (*exec.Cmd, *bytes.Buffer) {
-		c := exec.Command("exp", "run", "small.toml", "--set", "train.steps=4000", "--set", "evaluate.every=200",
-			"--runs", runs, "--workers", workers, "--checkpoint-every", "20ms")
+	command := func(runs, workers string, flags ...string) *exec.Cmd {
+		c := exec.Command("exp", append([]string{"run", "small.toml", "--set", fmt.Sprintf("train.steps=%d", steps),
+			"--set", fmt.Sprintf("evaluate.every=%d", every), "--runs", runs, "--workers", workers}, flags...)...)
 		c.Dir = dir
-		out := &bytes.Buffer{}
-		c.Stdout, c.Stderr = out, out
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
-		}
-		return c, out
+		return c
 	}
 	metrics := func(runs string) string {
 		rows, err := queryRows(filepath.Join(dir, runs, "exp.db"), everyMetric)
@@ -40,16 +50,13 @@ func TestKill(t *testing.T) {
 		return rows
 	}
 
-	var took time.Duration // of the whole grid on two workers
 	for _, workers := range []string{"1", "2"} {
-		begin := time.Now()
-		if c, out := start("whole"+workers, workers); c.Wait() != nil {
-			t.Fatalf("%s workers: %v\n%s", workers, c.ProcessState, out)
+		if out, err := command("whole"+workers, workers).CombinedOutput(); err != nil {
+			t.Fatalf("%s workers: %v\n%s", workers, err, out)
 		}
-		took = time.Since(begin)
 	}
 	want := metrics("whole1")
-	if lines := strings.Count(want, "\n"); lines != 4*(4000*3+20*2+2) {
+	if lines := strings.Count(want, "\n"); lines != 4*(steps*3+steps/every*2+2) {
 		t.Errorf("got %d metrics", lines)
 	}
 	if metrics("whole2") != want {
@@ -57,40 +64,55 @@ func TestKill(t *testing.T) {
 	}
 
 	rng := rand.New(rand.NewPCG(1, uint64(os.Getpid())))
-	continued := false
-	for round := 0; ; round++ {
-		// The time left grows with the rounds, so that however slow the machine
-		// there comes one with enough for what cannot be continued: the start and
-		// the figures.
-		left := time.Duration((0.1 + 0.02*float64(round)*rng.Float64()) * float64(took))
-		c, out := start("killed", "2")
-		ended := make(chan error, 1)
-		go func() { ended <- c.Wait() }()
-		select {
-		case err := <-ended:
-			if err != nil {
-				t.Fatalf("round %d: %v\n%s", round, err, out)
-			}
-			if round < 2 {
-				t.Fatalf("was done after %d kills: too fast to be killed", round)
-			}
-			if !continued {
-				t.Error("no trial went on from a checkpoint")
-			}
-			t.Logf("killed %d times", round)
-			if metrics("killed") != want {
-				t.Error("metrics differ between a grid trained in one go and one killed and continued")
-			}
-			return
-		case <-time.After(left):
-			if err := c.Process.Kill(); err != nil {
-				t.Fatal(err)
-			}
-			<-ended
-			continued = continued || strings.Contains(out.String(), "goes on from step")
+	killed, continued := 0, false
+	for _, after := range kills {
+		delay := time.Duration(rng.Float64() * float64(30*time.Millisecond)) // some steps, an evaluation, checkpoints
+		out, ended := killAfter(t, command("killed", "2", "--checkpoint-every", "2ms"), after, delay)
+		if !ended {
+			killed++
 		}
-		if round == 1000 {
-			t.Fatalf("not done after %d kills\n%s", round, out)
+		continued = continued || strings.Contains(out, "goes on from step")
+	}
+	if killed < len(kills)/3 {
+		t.Errorf("was killed %d times of %d: too fast to be killed", killed, len(kills))
+	}
+	if out, err := command("killed", "2").CombinedOutput(); err != nil {
+		t.Fatalf("after %d kills: %v\n%s", killed, err, out)
+	}
+	if !continued {
+		t.Error("no trial went on from a checkpoint")
+	}
+	if metrics("killed") != want {
+		t.Error("metrics differ between a grid trained in one go and one killed and continued")
+	}
+	t.Logf("killed %d times", killed)
+}
+
+// killAfter starts c and kills it a delay after it prints a line with that text.
+// It returns what c printed, and whether it had ended before it was killed.
+func killAfter(t *testing.T, c *exec.Cmd, text string, delay time.Duration) (printed string, ended bool) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	c.Stdout, c.Stderr = w, w
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	var out bytes.Buffer
+	lines := bufio.NewScanner(io.TeeReader(r, &out))
+	for seen := false; lines.Scan(); {
+		if !seen && strings.Contains(lines.Text(), text) {
+			seen = true
+			time.AfterFunc(delay, func() { _ = c.Process.Kill() })
 		}
 	}
+	err = c.Wait()
+	if c.ProcessState.Exited() && err != nil {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	return out.String(), c.ProcessState.Exited()
 }
