@@ -9,6 +9,9 @@
 // registers its others. Its options struct is its schema: defaults, checks and
 // documentation.
 //
+// A batch is sequences one after the other, [Σ lengths, D], with
+// [autodiff.Spans] that say where each lies: nothing fills the shorter ones up.
+//
 // Every contract holds these, and the tests check them for every registered
 // component: the other sequences of the batch, longer or not, change no result; a
 // decoder's result at step t does not depend on targets after t; stepping gives

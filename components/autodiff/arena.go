@@ -1,6 +1,7 @@
 package autodiff
 
 import (
+	"math/bits"
 	"reflect"
 	"unsafe"
 )
@@ -30,7 +31,17 @@ const (
 	worthwhile = 512 // words from which on a piece is given back
 )
 
-func wordsOf(bytes int) int { return (bytes + 63) / 64 * alignWords }
+// wordsOf is the words that are taken for so many bytes: whole cache lines, and
+// for what is given back one of 16 sizes an octave, so that batches of ever other
+// numbers of tokens take each other's pieces.
+func wordsOf(bytes int) int {
+	words := (bytes + 63) / 64 * alignWords
+	if words < worthwhile {
+		return words
+	}
+	apart := 1 << (bits.Len(uint(words-1)) - 5)
+	return (words + apart - 1) / apart * apart
+}
 
 // take returns bytes of uninitialised memory, aligned to a cache line.
 func (a *arena) take(bytes int) unsafe.Pointer {
