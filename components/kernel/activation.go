@@ -27,6 +27,24 @@ import "C"
 // the other slices have at least as many. The destination may be one of them,
 // but must not overlap one in part.
 
+var activations calls[activation]
+
+// activation is one of the functions that take long enough to be shared.
+type activation struct {
+	f         func(n C.int64_t, dst, a, b *C.float)
+	dst, a, b *C.float
+}
+
+// Range computes elements.
+func (o activation) Range(from, to int) {
+	o.f(C.int64_t(to-from), at(o.dst, from), at(o.a, from), at(o.b, from))
+}
+
+func tanhNative(n C.int64_t, dst, src, _ *C.float)       { C.exp_tanh(n, dst, src) }
+func sigmoidNative(n C.int64_t, dst, src, _ *C.float)    { C.exp_sigmoid(n, dst, src) }
+func geluNative(n C.int64_t, dst, src, _ *C.float)       { C.exp_gelu(n, dst, src) }
+func geluBackwardNative(n C.int64_t, dx, dy, x *C.float) { C.exp_gelu_backward(n, dx, dy, x) }
+
 // Exp is dst = eˣ: for i < len(dst)
 //
 //	dst[i] = exp(src[i])
@@ -51,7 +69,7 @@ func expReference[F Float](dst, src []F) {
 func Tanh[F Float](dst, src []F) {
 	checkLength("Tanh", "src", len(src), len(dst))
 	if native[F]() {
-		C.exp_tanh(C.int64_t(len(dst)), ptr(dst), ptr(src))
+		activations.parallel(len(dst), len(dst), activation{tanhNative, ptr(dst), ptr(src), nil})
 		return
 	}
 	tanhReference(dst, src)
@@ -89,7 +107,7 @@ func tanhBackwardReference[F Float](dx, dy, y []F) {
 func Sigmoid[F Float](dst, src []F) {
 	checkLength("Sigmoid", "src", len(src), len(dst))
 	if native[F]() {
-		C.exp_sigmoid(C.int64_t(len(dst)), ptr(dst), ptr(src))
+		activations.parallel(len(dst), len(dst), activation{sigmoidNative, ptr(dst), ptr(src), nil})
 		return
 	}
 	sigmoidReference(dst, src)
@@ -174,7 +192,7 @@ func reluBackwardReference[F Float](dx, dy, y []F) {
 func Gelu[F Float](dst, src []F) {
 	checkLength("Gelu", "src", len(src), len(dst))
 	if native[F]() {
-		C.exp_gelu(C.int64_t(len(dst)), ptr(dst), ptr(src))
+		activations.parallel(len(dst), 2*len(dst), activation{geluNative, ptr(dst), ptr(src), nil})
 		return
 	}
 	geluReference(dst, src)
@@ -194,7 +212,7 @@ func GeluBackward[F Float](dx, dy, x []F) {
 	checkLength("GeluBackward", "dy", len(dy), len(dx))
 	checkLength("GeluBackward", "x", len(x), len(dx))
 	if native[F]() {
-		C.exp_gelu_backward(C.int64_t(len(dx)), ptr(dx), ptr(dy), ptr(x))
+		activations.parallel(len(dx), 2*len(dx), activation{geluBackwardNative, ptr(dx), ptr(dy), ptr(x)})
 		return
 	}
 	geluBackwardReference(dx, dy, x)

@@ -42,11 +42,29 @@ func CrossEntropy[F Float](rows, v int, logits []F, targets []int32, ignore int3
 		}
 	}
 	if native[F]() {
-		C.exp_cross_entropy(C.int64_t(rows), C.int64_t(v), ptr(logits), intPtr(targets), C.int32_t(ignore),
-			C.float(smoothing), C.float(scale), ptr(dLogits), ptr(losses))
+		crossEntropies.parallel(rows, rows*v, crossEntropy{
+			v, ptr(logits), targets, ignore, C.float(smoothing), C.float(scale), ptr(dLogits), ptr(losses),
+		})
 		return
 	}
 	crossEntropyReference(rows, v, logits, targets, ignore, smoothing, scale, dLogits, losses)
+}
+
+var crossEntropies calls[crossEntropy]
+
+type crossEntropy struct {
+	v                int
+	logits           *C.float
+	targets          []int32
+	ignore           int32
+	smoothing, scale C.float
+	dLogits, losses  *C.float
+}
+
+// Range computes rows.
+func (c crossEntropy) Range(from, to int) {
+	C.exp_cross_entropy(C.int64_t(to-from), C.int64_t(c.v), at(c.logits, from*c.v), intPtr(c.targets[from:to]), C.int32_t(c.ignore),
+		c.smoothing, c.scale, at(c.dLogits, from*c.v), at(c.losses, from))
 }
 
 func crossEntropyReference[F Float](rows, v int, logits []F, targets []int32, ignore int32, smoothing, scale F, dLogits []F, losses []F) {

@@ -29,10 +29,30 @@ func Dropout[F Float](dst, src []F, p float64, key, offset uint64) {
 	checkLength("Dropout", "src", len(src), len(dst))
 	threshold, scale := dropoutScale("Dropout", p)
 	if native[F]() {
-		C.exp_dropout(C.int64_t(len(dst)), ptr(dst), ptr(src), C.uint32_t(threshold), C.float(scale), C.uint64_t(key), C.uint64_t(offset))
+		dropouts.parallel(len(dst), len(dst), dropout{ptr(dst), ptr(src), threshold, C.float(scale), key, offset, false})
 		return
 	}
 	dropoutReference(dst, src, threshold, F(scale), key, offset)
+}
+
+var dropouts calls[dropout]
+
+type dropout struct {
+	dst, src    *C.float // or dx and dy
+	threshold   uint32
+	scale       C.float
+	key, offset uint64
+	backward    bool
+}
+
+// Range computes elements.
+func (d dropout) Range(from, to int) {
+	n, dst, src, offset := C.int64_t(to-from), at(d.dst, from), at(d.src, from), C.uint64_t(d.offset+uint64(from))
+	if d.backward {
+		C.exp_dropout_backward(n, dst, src, C.uint32_t(d.threshold), d.scale, C.uint64_t(d.key), offset)
+	} else {
+		C.exp_dropout(n, dst, src, C.uint32_t(d.threshold), d.scale, C.uint64_t(d.key), offset)
+	}
 }
 
 func dropoutReference[F Float](dst, src []F, threshold uint32, scale F, key, offset uint64) {
@@ -57,7 +77,7 @@ func DropoutBackward[F Float](dx, dy []F, p float64, key, offset uint64) {
 	checkLength("DropoutBackward", "dy", len(dy), len(dx))
 	threshold, scale := dropoutScale("DropoutBackward", p)
 	if native[F]() {
-		C.exp_dropout_backward(C.int64_t(len(dx)), ptr(dx), ptr(dy), C.uint32_t(threshold), C.float(scale), C.uint64_t(key), C.uint64_t(offset))
+		dropouts.parallel(len(dx), len(dx), dropout{ptr(dx), ptr(dy), threshold, C.float(scale), key, offset, true})
 		return
 	}
 	dropoutBackwardReference(dx, dy, threshold, F(scale), key, offset)

@@ -35,10 +35,23 @@ func LSTMForward[F Float](rows, h int, gates, cPrev, c, hOut []F) {
 	checkLength("LSTMForward", "c", len(c), rows*h)
 	checkLength("LSTMForward", "hOut", len(hOut), rows*h)
 	if native[F]() {
-		C.exp_lstm_forward(C.int64_t(rows), C.int64_t(h), ptr(gates), ptr(cPrev), ptr(c), ptr(hOut))
+		lstmForwards.parallel(rows, rows*h*4, lstmForward{h, ptr(gates), ptr(cPrev), ptr(c), ptr(hOut)})
 		return
 	}
 	lstmForwardReference(rows, h, gates, cPrev, c, hOut)
+}
+
+var lstmForwards calls[lstmForward]
+
+type lstmForward struct {
+	h                    int
+	gates, cPrev, c, out *C.float
+}
+
+// Range computes rows.
+func (l lstmForward) Range(from, to int) {
+	at := func(x *C.float, width int) *C.float { return at(x, from*width*l.h) }
+	C.exp_lstm_forward(C.int64_t(to-from), C.int64_t(l.h), at(l.gates, 4), at(l.cPrev, 1), at(l.c, 1), at(l.out, 1))
 }
 
 func lstmForwardReference[F Float](rows, h int, gates, cPrev, c, hOut []F) {
@@ -74,10 +87,23 @@ func LSTMBackward[F Float](rows, h int, gates, cPrev, c, dh, dc, dGates []F) {
 	checkLength("LSTMBackward", "dc", len(dc), rows*h)
 	checkLength("LSTMBackward", "dGates", len(dGates), rows*4*h)
 	if native[F]() {
-		C.exp_lstm_backward(C.int64_t(rows), C.int64_t(h), ptr(gates), ptr(cPrev), ptr(c), ptr(dh), ptr(dc), ptr(dGates))
+		lstmBackwards.parallel(rows, rows*h*2, lstmBackward{h, ptr(gates), ptr(cPrev), ptr(c), ptr(dh), ptr(dc), ptr(dGates)})
 		return
 	}
 	lstmBackwardReference(rows, h, gates, cPrev, c, dh, dc, dGates)
+}
+
+var lstmBackwards calls[lstmBackward]
+
+type lstmBackward struct {
+	h                               int
+	gates, cPrev, c, dh, dc, dGates *C.float
+}
+
+// Range computes rows.
+func (l lstmBackward) Range(from, to int) {
+	at := func(x *C.float, width int) *C.float { return at(x, from*width*l.h) }
+	C.exp_lstm_backward(C.int64_t(to-from), C.int64_t(l.h), at(l.gates, 4), at(l.cPrev, 1), at(l.c, 1), at(l.dh, 1), at(l.dc, 1), at(l.dGates, 4))
 }
 
 func lstmBackwardReference[F Float](rows, h int, gates, cPrev, c, dh, dc, dGates []F) {
@@ -114,10 +140,23 @@ func GRUForward[F Float](rows, h int, gi, gh, hPrev, hOut []F) {
 	checkLength("GRUForward", "hPrev", len(hPrev), rows*h)
 	checkLength("GRUForward", "hOut", len(hOut), rows*h)
 	if native[F]() {
-		C.exp_gru_forward(C.int64_t(rows), C.int64_t(h), ptr(gi), ptr(gh), ptr(hPrev), ptr(hOut))
+		gruForwards.parallel(rows, rows*h*3, gruForward{h, ptr(gi), ptr(gh), ptr(hPrev), ptr(hOut)})
 		return
 	}
 	gruForwardReference(rows, h, gi, gh, hPrev, hOut)
+}
+
+var gruForwards calls[gruForward]
+
+type gruForward struct {
+	h                  int
+	gi, gh, hPrev, out *C.float
+}
+
+// Range computes rows.
+func (g gruForward) Range(from, to int) {
+	at := func(x *C.float, width int) *C.float { return at(x, from*width*g.h) }
+	C.exp_gru_forward(C.int64_t(to-from), C.int64_t(g.h), at(g.gi, 3), at(g.gh, 3), at(g.hPrev, 1), at(g.out, 1))
 }
 
 func gruForwardReference[F Float](rows, h int, gi, gh, hPrev, hOut []F) {
@@ -156,10 +195,23 @@ func GRUBackward[F Float](rows, h int, act, gh, hPrev, dh, dgi, dgh, dhPrev []F)
 	checkLength("GRUBackward", "dgh", len(dgh), rows*3*h)
 	checkLength("GRUBackward", "dhPrev", len(dhPrev), rows*h)
 	if native[F]() {
-		C.exp_gru_backward(C.int64_t(rows), C.int64_t(h), ptr(act), ptr(gh), ptr(hPrev), ptr(dh), ptr(dgi), ptr(dgh), ptr(dhPrev))
+		gruBackwards.parallel(rows, rows*h, gruBackward{h, ptr(act), ptr(gh), ptr(hPrev), ptr(dh), ptr(dgi), ptr(dgh), ptr(dhPrev)})
 		return
 	}
 	gruBackwardReference(rows, h, act, gh, hPrev, dh, dgi, dgh, dhPrev)
+}
+
+var gruBackwards calls[gruBackward]
+
+type gruBackward struct {
+	h                                    int
+	act, gh, hPrev, dh, dgi, dgh, dhPrev *C.float
+}
+
+// Range computes rows.
+func (g gruBackward) Range(from, to int) {
+	at := func(x *C.float, width int) *C.float { return at(x, from*width*g.h) }
+	C.exp_gru_backward(C.int64_t(to-from), C.int64_t(g.h), at(g.act, 3), at(g.gh, 3), at(g.hPrev, 1), at(g.dh, 1), at(g.dgi, 3), at(g.dgh, 3), at(g.dhPrev, 1))
 }
 
 func gruBackwardReference[F Float](rows, h int, act, gh, hPrev, dh, dgi, dgh, dhPrev []F) {

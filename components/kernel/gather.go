@@ -7,10 +7,7 @@ package kernel
 */
 import "C"
 
-import (
-	"fmt"
-	"unsafe"
-)
+import "fmt"
 
 // Gather copies the rows of table [V,D] that ids [rows] names to dst [rows,D]:
 // for r < rows
@@ -89,11 +86,27 @@ func scatterAdd[F Float](rows, d int, dst []F, ldDst int, src []F, ldSrc int, in
 		return
 	}
 	if native[F]() {
-		C.exp_scatter_add(C.int64_t(rows), C.int64_t(d), ptr(dst), C.int64_t(ldDst), ptr(src), C.int64_t(ldSrc),
-			(*C.int32_t)(unsafe.SliceData(index)))
+		scatters.parallel(units(d, unitColumns), rows*d/4, scatter{rows, d, ptr(dst), ldDst, ptr(src), ldSrc, intPtr(index)})
 		return
 	}
 	scatterAddReference(rows, d, dst, ldDst, src, ldSrc, index)
+}
+
+var scatters calls[scatter]
+
+type scatter struct {
+	rows, d int
+	dst     *C.float
+	ldDst   int
+	src     *C.float
+	ldSrc   int
+	index   *C.int32_t
+}
+
+// Range adds units of columns.
+func (s scatter) Range(from, to int) {
+	from, to = from*unitColumns, min(to*unitColumns, s.d)
+	C.exp_scatter_add(C.int64_t(s.rows), C.int64_t(to-from), at(s.dst, from), C.int64_t(s.ldDst), at(s.src, from), C.int64_t(s.ldSrc), s.index)
 }
 
 func scatterAddReference[F Float](rows, d int, dst []F, ldDst int, src []F, ldSrc int, index []int32) {

@@ -28,24 +28,130 @@ const directB = 24
 // worst at a power of two, they fall into few sets of the cache.
 const directStride = 256
 
-func gemmNative(transA, transB bool, m, n, k int, a *C.float, lda int, b *C.float, ldb int, c *C.float, ldc int, accumulate bool) {
-	packA := transA && lda > directStride
-	packB := transB || m > directB && ldb > directStride
-	if !packA && !packB {
-		C.exp_gemm(cBool(transA), 0, C.int64_t(m), C.int64_t(n), C.int64_t(k), a, C.int64_t(lda), b, C.int64_t(ldb), c, C.int64_t(ldc), cBool(accumulate), 0, 0, nil)
-		return
-	}
-	scratch := scratchPool.Get().(*[C.EXP_SCRATCH]C.float)
-	C.exp_gemm(cBool(transA), cBool(transB), C.int64_t(m), C.int64_t(n), C.int64_t(k), a, C.int64_t(lda), b, C.int64_t(ldb), c, C.int64_t(ldc), cBool(accumulate), cBool(packA), cBool(packB), &scratch[0])
-	scratchPool.Put(scratch)
+// multiplyAddsPerNanosecond is what one core does in products, about.
+const multiplyAddsPerNanosecond = 64
+
+// Products are split by rows of C where it is taller than wide, else by columns,
+// and in units of so many: rows that fill the registers' tiles on all paths, two
+// panels of columns. Where a part packs the operand that all parts share, a unit
+// has enough of them for that to cost it little.
+const (
+	unitRows    = 28
+	unitColumns = 2 * panelSize
+	unitPacking = 4 * unitColumns // rows or columns
+)
+
+// gemm is a product in units.
+type gemm struct {
+	transA, transB, accumulate bool
+	m, n, k                    int
+	a, b, c, bias              *C.float
+	lda, ldb, ldc              int
+	packA, packB               bool
+	byRows                     bool // that the units are of
+	unit                       int
 }
+
+var (
+	gemms       calls[gemm]
+	packedGemms calls[packedGemm]
+	packs       calls[pack]
+)
+
+func gemmNative(transA, transB bool, m, n, k int, a *C.float, lda int, b *C.float, ldb int, c *C.float, ldc int, accumulate bool) {
+	g := gemm{
+		transA: transA, transB: transB, accumulate: accumulate, m: m, n: n, k: k, a: a, lda: lda, b: b, ldb: ldb, c: c, ldc: ldc,
+		packA: transA && lda > directStride, packB: transB || m > directB && ldb > directStride, byRows: m > n,
+	}
+	size := n
+	g.unit = unitColumns
+	if g.byRows {
+		size, g.unit = m, unitRows
+	}
+	if g.byRows && g.packB || !g.byRows && g.packA {
+		g.unit = unitPacking
+	}
+	gemms.parallel(units(size, g.unit), m*n*k/multiplyAddsPerNanosecond, g)
+}
+
+func units(n, unit int) int { return (n + unit - 1) / unit }
+
+// Range multiplies units of rows or columns of C.
+func (g gemm) Range(from, to int) {
+	if g.byRows {
+		from, to = from*g.unit, min(to*g.unit, g.m)
+		step := g.lda
+		if g.transA {
+			step = 1
+		}
+		g.a, g.c, g.m = at(g.a, from*step), at(g.c, from*g.ldc), to-from
+	} else {
+		from, to = from*g.unit, min(to*g.unit, g.n)
+		step := 1
+		if g.transB {
+			step = g.ldb
+		}
+		g.b, g.c, g.n = at(g.b, from*step), at(g.c, from), to-from
+	}
+	var scratch *C.float
+	if g.packA || g.packB {
+		s := scratchPool.Get().(*[C.EXP_SCRATCH]C.float)
+		defer scratchPool.Put(s)
+		scratch = &s[0]
+	}
+	C.exp_gemm(cBool(g.transA), cBool(g.transB), C.int64_t(g.m), C.int64_t(g.n), C.int64_t(g.k), g.a, C.int64_t(g.lda), g.b, C.int64_t(g.ldb),
+		g.c, C.int64_t(g.ldc), cBool(g.accumulate), cBool(g.packA), cBool(g.packB), scratch)
+}
+
+// packedGemm is a product with a packed matrix, in units.
+type packedGemm gemm
 
 func gemmPackedNative(m, n, k int, a *C.float, lda int, b, c *C.float, ldc int, bias *C.float, accumulate bool) {
-	C.exp_gemm_packed(C.int64_t(m), C.int64_t(n), C.int64_t(k), a, C.int64_t(lda), b, c, C.int64_t(ldc), bias, cBool(accumulate))
+	g := packedGemm{m: m, n: n, k: k, a: a, lda: lda, b: b, c: c, ldc: ldc, bias: bias, accumulate: accumulate, byRows: m > n}
+	size := n
+	g.unit = unitColumns
+	if g.byRows {
+		size, g.unit = m, unitRows
+	}
+	packedGemms.parallel(units(size, g.unit), m*n*k/multiplyAddsPerNanosecond, g)
 }
 
+// Range multiplies units of rows or columns of C.
+func (g packedGemm) Range(from, to int) {
+	if g.byRows {
+		from, to = from*g.unit, min(to*g.unit, g.m)
+		g.a, g.c, g.m = at(g.a, from*g.lda), at(g.c, from*g.ldc), to-from
+	} else {
+		from, to = from*g.unit, min(to*g.unit, g.n)
+		g.b, g.c, g.n = at(g.b, from*g.k), at(g.c, from), to-from
+		g.bias = at(g.bias, from)
+	}
+	C.exp_gemm_packed(C.int64_t(g.m), C.int64_t(g.n), C.int64_t(g.k), g.a, C.int64_t(g.lda), g.b, g.c, C.int64_t(g.ldc), g.bias, cBool(g.accumulate))
+}
+
+// pack is Pack in units of panels.
+type pack struct {
+	trans  bool
+	k, n   int
+	b, dst *C.float
+	ldb    int
+}
+
+// packedPerNanosecond is how many elements one core packs, about.
+const packedPerNanosecond = 1
+
 func packNative(trans bool, k, n int, b *C.float, ldb int, dst *C.float) {
-	C.exp_pack(cBool(trans), C.int64_t(k), C.int64_t(n), b, C.int64_t(ldb), dst)
+	packs.parallel(units(n, panelSize), k*n/packedPerNanosecond, pack{trans, k, n, b, dst, ldb})
+}
+
+// Range packs panels.
+func (p pack) Range(from, to int) {
+	from, to = from*panelSize, min(to*panelSize, p.n)
+	step := 1
+	if p.trans {
+		step = p.ldb
+	}
+	C.exp_pack(cBool(p.trans), C.int64_t(p.k), C.int64_t(to-from), at(p.b, from*step), C.int64_t(p.ldb), at(p.dst, from*p.k))
 }
 
 func cBool(b bool) C.int {

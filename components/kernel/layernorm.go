@@ -34,10 +34,24 @@ func LayerNorm[F Float](rows, d int, dst, x, gain, bias []F, eps F, mean, rstd [
 		return
 	}
 	if native[F]() {
-		C.exp_layer_norm(C.int64_t(rows), C.int64_t(d), ptr(dst), ptr(x), ptr(gain), ptr(bias), C.float(eps), ptr(mean), ptr(rstd))
+		layerNorms.parallel(rows, rows*d/2, layerNorm{d, ptr(dst), ptr(x), ptr(gain), ptr(bias), C.float(eps), ptr(mean), ptr(rstd)})
 		return
 	}
 	layerNormReference(rows, d, dst, x, gain, bias, eps, mean, rstd)
+}
+
+var layerNorms calls[layerNorm]
+
+type layerNorm struct {
+	d                  int
+	dst, x, gain, bias *C.float
+	eps                C.float
+	mean, rstd         *C.float
+}
+
+// Range normalises rows.
+func (l layerNorm) Range(from, to int) {
+	C.exp_layer_norm(C.int64_t(to-from), C.int64_t(l.d), at(l.dst, from*l.d), at(l.x, from*l.d), l.gain, l.bias, l.eps, at(l.mean, from), at(l.rstd, from))
 }
 
 func layerNormReference[F Float](rows, d int, dst, x, gain, bias []F, eps F, mean, rstd []F) {

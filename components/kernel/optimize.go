@@ -32,13 +32,25 @@ func AdamStep[F Float](w, g, m, v []F, lr, b1, b2, eps, c1, c2, gradScale F) {
 		step: -lr / c1, root: 1 / F(math.Sqrt(float64(c2))), eps: eps,
 	}
 	if native[F]() {
-		C.exp_adam_step(C.int64_t(n), ptr(w), ptr(g), ptr(m), ptr(v), C.struct_exp_adam{
+		adamSteps.parallel(n, n, adamStep{ptr(w), ptr(g), ptr(m), ptr(v), C.struct_exp_adam{
 			grad_scale: C.float(a.gradScale), gain1: C.float(a.gain1), gain2: C.float(a.gain2), keep2: C.float(a.keep2),
 			step: C.float(a.step), root: C.float(a.root), eps: C.float(a.eps),
-		})
+		}})
 		return
 	}
 	adamStepReference(w, g, m, v, a)
+}
+
+var adamSteps calls[adamStep]
+
+type adamStep struct {
+	w, g, m, v *C.float
+	factors    C.struct_exp_adam
+}
+
+// Range updates weights.
+func (a adamStep) Range(from, to int) {
+	C.exp_adam_step(C.int64_t(to-from), at(a.w, from), at(a.g, from), at(a.m, from), at(a.v, from), a.factors)
 }
 
 // adamFactors are what AdamStep multiplies by.

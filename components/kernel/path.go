@@ -86,3 +86,11 @@ func native[F Float]() bool {
 func ptr[F Float](x []F) *C.float {
 	return (*C.float)(unsafe.Pointer(unsafe.SliceData(x)))
 }
+
+// at is the address of element i of x, nil of nil.
+func at(x *C.float, i int) *C.float {
+	if x == nil {
+		return nil
+	}
+	return (*C.float)(unsafe.Add(unsafe.Pointer(x), unsafe.Sizeof(*x)*uintptr(i)))
+}

@@ -29,10 +29,25 @@ func SumRows[F Float](dst []F, rows, n int, src []F, ld int) {
 		return
 	}
 	if native[F]() {
-		C.exp_sum_rows(ptr(dst), C.int64_t(rows), C.int64_t(n), ptr(src), C.int64_t(ld))
+		rowSums.parallel(units(n, unitColumns), rows*n/4, rowSum{ptr(dst), rows, n, ptr(src), ld})
 		return
 	}
 	sumRowsReference(dst, rows, n, src, ld)
+}
+
+var rowSums calls[rowSum]
+
+type rowSum struct {
+	dst     *C.float
+	rows, n int
+	src     *C.float
+	ld      int
+}
+
+// Range sums units of columns.
+func (s rowSum) Range(from, to int) {
+	from, to = from*unitColumns, min(to*unitColumns, s.n)
+	C.exp_sum_rows(at(s.dst, from), C.int64_t(s.rows), C.int64_t(to-from), at(s.src, from), C.int64_t(s.ld))
 }
 
 func sumRowsReference[F Float](dst []F, rows, n int, src []F, ld int) {

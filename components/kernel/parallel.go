@@ -1,0 +1,322 @@
+package kernel
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Ranged is an operation over units of its result, such as rows or columns, that
+// do not depend on each other: how they are parted cannot change a bit.
+type Ranged interface {
+	// Range computes the units from to to-1, beside other ranges.
+	Range(from, to int)
+}
+
+// Parallel computes the units 0 to n-1 of r, which take about so many
+// nanoseconds on one core together, with the help of goroutines that [Lend] has
+// put to its disposal and that are idle. Without one, or where there is too
+// little to do, it is r.Range(0, n). It retains and allocates nothing; r is to be
+// in memory already, or it is allocated where the caller makes it an interface.
+//
+// A panic in a part is raised again on the caller's goroutine, as a [*Panic],
+// when all parts have ended.
+func Parallel(n, nanoseconds int, r Ranged) {
+	helpers := lent.helpers.Load()
+	if helpers == nil || nanoseconds < 2*grain || n < 2 {
+		r.Range(0, n)
+		return
+	}
+	threads := len(*helpers) + 1
+	j := lent.takeJob()
+	j.ranged, j.n, j.threads = r, n, threads
+	j.parts = min(n, nanoseconds/grain, partsThread*threads, maxParts)
+	j.taken.Store(0)
+	for _, h := range *helpers {
+		if len(j.offered) < j.parts-1 && h.take(j) {
+			j.offered = append(j.offered, h)
+		}
+	}
+	if len(j.offered) == 0 {
+		j.parts = 1
+	}
+	j.run(0)
+	j.wait()
+	failure := j.failure.Swap(nil)
+	j.ranged, j.offered = nil, j.offered[:0]
+	lent.giveJob(j)
+	if failure != nil {
+		panic(failure)
+	}
+}
+
+// grain is the nanoseconds of work from which on a part pays for its hand-over.
+var grain = 5_000
+
+const (
+	partsThread = 4  // parts a thread, so that one that is held up leaves its last ones to others
+	maxParts    = 64 // bits of job.taken
+
+	// spinTime is how long who waits looks for a change before it parks: as long as
+	// parking and being woken takes, so that waiting costs at most twice the best.
+	spinTime = 50 * time.Microsecond
+	spins    = 1000 // looks between two at the clock
+)
+
+// Panic is a panic in a part of an operation.
+type Panic struct {
+	Value any
+	Stack []byte // of the goroutine that computed the part
+}
+
+func (p *Panic) Error() string { return fmt.Sprint(p.Value) }
+
+// Unwrap is the value, where it is an error.
+func (p *Panic) Unwrap() error {
+	err, _ := p.Value.(error)
+	return err
+}
+
+// lent is what there is of helpers, and jobs for which there is no work.
+var lent crew
+
+type crew struct {
+	helpers atomic.Pointer[[]*helper] // nil of none; a new slice at each change
+
+	mu   sync.Mutex
+	idle []*job
+}
+
+func (c *crew) takeJob() *job {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := len(c.idle); n > 0 {
+		j := c.idle[n-1]
+		c.idle = c.idle[:n-1]
+		return j
+	}
+	return &job{done: make(chan struct{}, 1)}
+}
+
+func (c *crew) giveJob(j *job) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.idle = append(c.idle, j)
+}
+
+// change replaces the helpers by what f makes of them.
+func (c *crew) change(f func([]*helper) []*helper) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var old []*helper
+	if p := c.helpers.Load(); p != nil {
+		old = *p
+	}
+	if changed := f(old); len(changed) > 0 {
+		c.helpers.Store(&changed)
+	} else {
+		c.helpers.Store(nil)
+	}
+}
+
+// A job is an operation under way, in parts that whoever comes first takes.
+type job struct {
+	ranged            Ranged
+	n, parts, threads int
+	taken             atomic.Uint64 // a bit for each part that somebody computes or has computed
+	offered           []*helper
+	failure           atomic.Pointer[Panic]
+
+	// out is how many helpers have to leave yet: the caller adds those that have
+	// accepted, and each takes one off, perhaps before. parked is added while the
+	// caller waits at done, where the last helper sends.
+	out  atomic.Int64
+	done chan struct{}
+}
+
+const parked = 1 << 32
+
+// run computes parts until none is left: that of a thread's number first, which
+// is the same whenever an operation is repeated and so finds its operands in this
+// core's cache, and on round.
+func (j *job) run(number int) {
+	defer func() {
+		if p := recover(); p != nil {
+			j.failure.CompareAndSwap(nil, &Panic{p, debug.Stack()})
+			j.taken.Store(1<<maxParts - 1)
+		}
+	}()
+	first := number * j.parts / j.threads
+	for i := range j.parts {
+		part := (first + i) % j.parts
+		bit := uint64(1) << part
+		if j.taken.Load()&bit == 0 && j.taken.Or(bit)&bit == 0 {
+			j.ranged.Range(part*j.n/j.parts, (part+1)*j.n/j.parts)
+		}
+	}
+}
+
+// wait takes back what nobody accepted, and waits for the others to leave.
+func (j *job) wait() {
+	accepted := int64(0)
+	for _, h := range j.offered {
+		if !h.offer.CompareAndSwap(j, nil) {
+			accepted++
+		}
+	}
+	if accepted == 0 || j.out.Add(accepted) == 0 {
+		return
+	}
+	for start := time.Now(); time.Since(start) < spinTime; {
+		for range spins {
+			if j.out.Load() == 0 {
+				return
+			}
+		}
+	}
+	for out := j.out.Load(); out > 0; out = j.out.Load() {
+		if j.out.CompareAndSwap(out, out+parked) {
+			<-j.done
+			j.out.Store(0)
+		}
+	}
+}
+
+// leave says that a helper is through with j.
+func (j *job) leave() {
+	if j.out.Add(-1) == parked {
+		j.done <- struct{}{}
+	}
+}
+
+// A helper is a goroutine that computes parts of others' operations.
+type helper struct {
+	number int                 // from 1 on
+	offer  atomic.Pointer[job] // what it is to help with: nil while it is idle, working while it does
+	parked atomic.Bool         // it has to be woken
+	wake   chan struct{}
+}
+
+// working is the offer of a helper that takes none.
+var working = new(job)
+
+// Lend puts the calling goroutine at the disposal of the operations of others
+// until stop is closed: each then computes on one more core, where it is large
+// enough. More helpers than GOMAXPROCS-1 are not of use, and only wait for stop.
+//
+// A helper without work looks out for some for 50 µs before it parks: an
+// operation soon after the last gets it in less than a microsecond, and a trial
+// that has nothing to share does not keep a core busy.
+func Lend(stop <-chan struct{}) {
+	h := &helper{wake: make(chan struct{}, 1)}
+	most := runtime.GOMAXPROCS(0) - 1
+	lent.change(func(old []*helper) []*helper {
+		if len(old) >= most {
+			return old
+		}
+		h.number = len(old) + 1
+		return append(old[:len(old):len(old)], h)
+	})
+	if h.number == 0 {
+		<-stop
+		return
+	}
+	for j := h.await(stop); j != nil; j = h.await(stop) {
+		j.run(h.number)
+		h.offer.Store(nil) // before the caller goes on: it may offer the next job at once
+		j.leave()
+	}
+	lent.change(func(old []*helper) []*helper {
+		var others []*helper
+		for _, o := range old {
+			if o != h {
+				others = append(others, o)
+			}
+		}
+		return others
+	})
+	for !h.offer.CompareAndSwap(nil, working) {
+		if j := h.offer.Load(); j != nil && h.offer.CompareAndSwap(j, working) {
+			j.leave()
+			return
+		}
+	}
+}
+
+// take offers j, and reports whether h was idle. What it has not accepted can be
+// taken back.
+func (h *helper) take(j *job) bool {
+	if h.offer.Load() != nil || !h.offer.CompareAndSwap(nil, j) {
+		return false
+	}
+	if h.parked.Load() {
+		select {
+		case h.wake <- struct{}{}:
+		default: // it is being woken
+		}
+	}
+	return true
+}
+
+// await accepts the next offer; it returns nil when stop is closed.
+func (h *helper) await(stop <-chan struct{}) *job {
+	for {
+		for start := time.Now(); time.Since(start) < spinTime; {
+			for range spins {
+				if j := h.offer.Load(); j != nil && h.offer.CompareAndSwap(j, working) {
+					return j
+				}
+			}
+		}
+		h.parked.Store(true)
+		if h.offer.Load() == nil {
+			select {
+			case <-h.wake:
+			case <-stop:
+				return nil
+			}
+		}
+		h.parked.Store(false)
+	}
+}
+
+// calls keeps the arguments of operations of one kind where helpers can see
+// them. The zero value is ready.
+type calls[R Ranged] struct {
+	mu   sync.Mutex
+	idle []*R
+}
+
+// parallel is [Parallel] of r, which it copies if there is somebody to share it
+// with.
+func (c *calls[R]) parallel(n, nanoseconds int, r R) {
+	if lent.helpers.Load() == nil || nanoseconds < 2*grain || n < 2 {
+		r.Range(0, n)
+		return
+	}
+	p := c.take()
+	*p = r
+	defer c.give(p)
+	Parallel(n, nanoseconds, any(p).(Ranged))
+}
+
+func (c *calls[R]) take() *R {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := len(c.idle); n > 0 {
+		p := c.idle[n-1]
+		c.idle = c.idle[:n-1]
+		return p
+	}
+	return new(R)
+}
+
+func (c *calls[R]) give(p *R) {
+	*p = *new(R) // it must keep no memory alive
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.idle = append(c.idle, p)
+}
