@@ -7,6 +7,8 @@
 // on from its checkpoint, and one that diverges, fails or panics is recorded as
 // such while the others go on.
 //
-// Each worker trains one trial at a time on one core. A trial's numbers depend on
-// its configuration and its seed alone, not on the workers.
+// Each worker trains one trial at a time on one core, and when no trial is left
+// to begin it helps with those under way: a lone trial, or the last of a sweep, is
+// computed on all of the workers' cores. A trial's numbers depend on its
+// configuration and its seed alone, not on the workers.
 package runner

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"exp/components/kernel"
 	"exp/experiments"
 	"exp/runner/train"
 	"exp/tracking"
@@ -18,7 +19,7 @@ import (
 type Options struct {
 	Store       *tracking.Store
 	Checkpoints string // directory
-	Workers     int    // trials at a time, at least 1
+	Workers     int    // cores to use, at least 1: trials at a time, as long as there are as many
 	Observer    Observer
 	Code        Code
 
@@ -62,20 +63,25 @@ func Run(ctx context.Context, g *Grid, o Options) ([]Result, error) {
 	trials := g.Trials()
 	results := make([]Result, len(trials))
 	errs := make([]error, len(trials))
-	next := make(chan int)
-	var workers sync.WaitGroup
-	for range min(o.Workers, len(trials)) {
+	next, done := make(chan int), make(chan struct{})
+	var workers, ended sync.WaitGroup
+	ended.Add(len(trials))
+	for range o.Workers {
 		workers.Go(func() {
 			for i := range next {
 				results[i], errs[i] = g.trial(ctx, trials[i], o)
 				o.Observer.End(trials[i], results[i])
+				ended.Done()
 			}
+			kernel.Lend(done) // to the trials that are left
 		})
 	}
 	for i := range trials {
 		next <- i
 	}
 	close(next)
+	ended.Wait()
+	close(done)
 	workers.Wait()
 	return results, errors.Join(errs...)
 }
@@ -160,6 +166,9 @@ func guard(f func() error) (stack string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			stack, err = string(debug.Stack()), fmt.Errorf("panic: %v", p)
+			if part, ok := p.(*kernel.Panic); ok {
+				stack = string(part.Stack) + "\n" + stack
+			}
 		}
 	}()
 	return "", f()

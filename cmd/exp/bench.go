@@ -26,6 +26,7 @@ import (
 type benchCell struct {
 	Cell             string         `json:"cell"`
 	Mode             train.Mode     `json:"mode"`
+	Threads          int            `json:"threads"`
 	Steps            int            `json:"steps"`             // measured
 	TokensStep       float64        `json:"tokens_step"`       // target tokens, on average
 	TokensPerSecond  float64        `json:"tokens_per_second"` // of the target
@@ -58,7 +59,7 @@ type benchProfile struct {
 type benchFlags struct {
 	set             []string
 	mode            string
-	steps           int
+	steps, threads  int
 	seconds         float64
 	shapes          train.Shapes
 	profile, asJSON bool
@@ -69,13 +70,13 @@ func newBench() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench FILE",
 		Short: "Measure how fast the models of a file train or decode, and what is slow",
-		Long: `bench takes some steps of every cell of the file on one core, on random tokens,
-and records nothing. The batches have the vocabularies and the lengths of the
+		Long: `bench takes some steps of every cell of the file on --threads cores, on random
+tokens, and records nothing. The batches have the vocabularies and the lengths of the
 file's own training batches, in the order in which they would be trained on; with
 --source-length, --target-length and --vocabulary the task's data is not read.
 
 The floor is the share of a step's time that its matrix products alone would take
-at this core's peak, which is measured between the steps with a large product;
+at the peak of these cores, which is measured between the steps with a large product;
 x floor, its inverse, is the most that any program could gain. Both hold their
 value on a machine that others use too, where times do not. The time of the first
 step counts from the start of the process, and the memory is the process's, the
@@ -105,6 +106,7 @@ cells before included.`,
 	flags := c.Flags()
 	flags.StringVar(&f.mode, "mode", string(train.BenchTrain), "what a step is: "+oneOf(train.Modes()))
 	flags.IntVar(&f.steps, "steps", 30, "steps to measure, after a few that are not")
+	flags.IntVar(&f.threads, "threads", 1, "cores to use, at most those that there are")
 	flags.Float64Var(&f.seconds, "seconds", 20, "measure no new step of a cell after this time, but three at least")
 	flags.IntVar(&f.shapes.Batch, "batch", 0, "pairs a step, in place of the file's")
 	flags.IntVar(&f.shapes.SourceLength, "source-length", 0, "length of every source, in place of the data's")
@@ -139,12 +141,15 @@ func (f *benchFlags) check(c *cobra.Command) error {
 		name         string
 		value, least int
 	}{
-		{"steps", f.steps, 1}, {"batch", f.shapes.Batch, 1}, {"source-length", f.shapes.SourceLength, 1},
+		{"steps", f.steps, 1}, {"threads", f.threads, 1}, {"batch", f.shapes.Batch, 1}, {"source-length", f.shapes.SourceLength, 1},
 		{"target-length", f.shapes.TargetLength, 1}, {"vocabulary", f.shapes.Vocabulary, int(components.NumSpecial) + 1},
 	} {
 		if c.Flags().Changed(flag.name) && flag.value < flag.least {
 			errs = append(errs, fmt.Errorf("--%s: must be at least %d, is %d", flag.name, flag.least, flag.value))
 		}
+	}
+	if most := runtime.GOMAXPROCS(0); f.threads > most {
+		errs = append(errs, fmt.Errorf("--threads: must be at most %d, the cores that there are, is %d", most, f.threads))
 	}
 	return errors.Join(errs...)
 }
@@ -157,13 +162,13 @@ func (f *benchFlags) bench(ctx context.Context, g *runner.Grid, w io.Writer) err
 	for i := range g.Cells {
 		cell := &g.Cells[i]
 		speed, err := g.Bench(ctx, cell, train.BenchOptions{
-			Mode: train.Mode(f.mode), Steps: f.steps, Limit: time.Duration(f.seconds * float64(time.Second)), Profile: f.profile,
+			Mode: train.Mode(f.mode), Steps: f.steps, Limit: time.Duration(f.seconds * float64(time.Second)), Profile: f.profile, Threads: f.threads,
 		})
 		if err != nil {
 			failure = benchFailure(cell, err)
 			break
 		}
-		c := newBenchCell(cell.Label(), f.mode, speed)
+		c := newBenchCell(cell.Label(), f, speed)
 		if i == 0 {
 			c.FirstStepSeconds = speed.FirstStep.Sub(processStart()).Seconds()
 		}
@@ -190,9 +195,9 @@ func benchFailure(c *experiments.Cell, err error) *failure {
 	return failed(err)
 }
 
-func newBenchCell(label, mode string, s *train.Speed) benchCell {
+func newBenchCell(label string, f *benchFlags, s *train.Speed) benchCell {
 	c := benchCell{
-		Cell: label, Mode: train.Mode(mode), Steps: s.Steps, TokensStep: s.Tokens, TokensPerSecond: s.TokensPerSecond,
+		Cell: label, Mode: train.Mode(f.mode), Threads: f.threads, Steps: s.Steps, TokensStep: s.Tokens, TokensPerSecond: s.TokensPerSecond,
 		MsStep: milliseconds(s.Time), MsStepMin: milliseconds(s.Min), MsStepP90: milliseconds(s.P90), CPUMsStep: milliseconds(s.CPU),
 		Parameters: s.Parameters, MultiplyAddsStep: s.MultiplyAdds, PeakGFLOPS: 2 * s.Peak / 1e9,
 		Floor: s.Floor(), XFloor: s.XFloor, PeakRSSMB: peakRSS() / (1 << 20), AllocationsStep: s.Allocations,
@@ -220,8 +225,12 @@ func printBench(w io.Writer, cells []benchCell) {
 		})
 	}
 	fmt.Fprintln(w, t.Render())
-	fmt.Fprintf(w, "%s, %s steps of %s target tokens; the first step was done %s s after the start of the process\n",
-		cells[0].Mode, formatCount(cells[0].Steps), formatCount(int(cells[0].TokensStep)), fixed(cells[0].FirstStepSeconds, 2))
+	on := "1 thread"
+	if n := cells[0].Threads; n > 1 {
+		on = formatCount(n) + " threads"
+	}
+	fmt.Fprintf(w, "%s on %s, %s steps of %s target tokens; the first step was done %s s after the start of the process\n",
+		cells[0].Mode, on, formatCount(cells[0].Steps), formatCount(int(cells[0].TokensStep)), fixed(cells[0].FirstStepSeconds, 2))
 	for _, c := range cells {
 		if c.Profile != nil {
 			printBenchProfile(w, c)

@@ -26,7 +26,11 @@ func newRun(p *places) *cobra.Command {
 		Long: `run trains every trial of the experiment that is not finished, goes on with those
 that were interrupted, and renders the figures. The first Ctrl-C finishes the
 steps under way and writes checkpoints, a second one ends the process at once; in
-either case the same command goes on from there.`,
+either case the same command goes on from there.
+
+A worker trains one trial at a time on one core. Where there are fewer trials than
+workers, or fewer are left, the others help with the operations of those under way;
+the numbers are the same to the bit.`,
 		Example: `  exp run experiments/quickstart.toml
   exp run experiments/quickstart.toml --set sweep.seeds=5
   exp run experiments/quickstart.toml --set train.steps=100 --set name=try --workers 1`,

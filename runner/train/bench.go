@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -31,6 +32,7 @@ type BenchOptions struct {
 	Steps   int           // measured, after a few that are not
 	Limit   time.Duration // of the measured steps, of which at least three are taken
 	Profile bool          // say where time goes; only where training
+	Threads int           // cores to use, at least 1
 }
 
 const (
@@ -51,7 +53,7 @@ type Speed struct {
 
 	Parameters   int
 	MultiplyAdds float64 // a step, on average, of matrix products
-	Peak         float64 // multiply-adds a second of one core in a large product, measured between the steps
+	Peak         float64 // multiply-adds a second of the threads in a large product, measured between the steps
 	XFloor       float64 // time over the time that the step's products alone take at the peak, median
 	Allocations  float64 // a step
 
@@ -64,9 +66,16 @@ type Speed struct {
 // Floor is the share of a step's time that its products alone take at the peak.
 func (s *Speed) Floor() float64 { return 1 / s.XFloor }
 
-// Bench measures the speed of a configuration on its data on one core. When ctx
-// is done, it finishes the step and returns [ErrInterrupted].
+// Bench measures the speed of a configuration on its data. When ctx is done, it
+// finishes the step and returns [ErrInterrupted].
 func Bench(ctx context.Context, c Config, o BenchOptions) (*Speed, error) {
+	done := make(chan struct{})
+	var helpers sync.WaitGroup
+	for range o.Threads - 1 {
+		helpers.Go(func() { kernel.Lend(done) })
+	}
+	defer helpers.Wait()
+	defer close(done)
 	c.Checkpoint = ""
 	c.Training.Steps = max(c.Training.Steps, warmUpSteps+o.Steps) // a schedule ends with the training
 	t, err := newTrial(c, discard{})
@@ -213,7 +222,7 @@ func median(sorted []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// peak measures how fast one core multiplies large matrices.
+// peak measures how fast the threads multiply large matrices.
 type peak struct {
 	a, c   []float32 // [peakSize, peakSize]
 	b      kernel.Packed[float32]
