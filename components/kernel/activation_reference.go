@@ -200,7 +200,7 @@ func gelu32(x float32) float32 {
 // It passes through 0 near x = -0.75, so rest would gain nothing.
 func geluSlope32(x float32) float32 {
 	t, e, ratio, _ := tail32(x)
-	d := e * fma32(-density, t, ratio)
+	d := float32(e * fma32(-density, t, ratio))
 	if x > 0 {
 		return 1 - d
 	}

@@ -70,7 +70,7 @@ func additiveScoresBackwardReference[F Float](t, s, a int, q, k, v, dScores []F,
 			}
 			for x := range a {
 				y := tanh(q[i*a+x] + k[j*a+x])
-				g := F(d*v[x]) * fma(-y, y, 1)
+				g := F(F(d*v[x]) * fma(-y, y, 1))
 				dv[x] = fma(d, y, dv[x])
 				dq[i*a+x] += g
 				dk[j*a+x] += g
