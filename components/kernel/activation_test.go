@@ -147,7 +147,7 @@ func TestActivationsEqualReference(t *testing.T) {
 
 func TestActivationSpecialValues(t *testing.T) {
 	inf, nan, negZero, tiny := float32(math.Inf(1)), float32(math.NaN()), float32(math.Copysign(0, -1)), float32(math.SmallestNonzeroFloat32)
-	for _, path := range []path{pathAVX512, pathAVX2, pathPortable, pathReference} {
+	for _, path := range available {
 		t.Run(path.String(), func(t *testing.T) {
 			usePath(t, path)
 			for _, c := range []struct {
@@ -303,7 +303,7 @@ func TestFusedSizesPanic(t *testing.T) {
 func TestFusedAllocateNothing(t *testing.T) {
 	const n = 20
 	x, y, ids := make([]float32, 4*n), make([]float32, 4*n), []int32{1}
-	for _, path := range []path{pathAVX512, pathAVX2, pathPortable, pathReference} {
+	for _, path := range available {
 		usePath(t, path)
 		if allocs := testing.AllocsPerRun(20, func() {
 			Gelu(y, x)

@@ -7,11 +7,12 @@
 // it is laid out once as a [Packed] and multiplied by [GemmPacked].
 //
 // Every operation is generic over float32 and float64. For float32 it runs C:
-// AVX-512 or AVX2 where the processor has them, else portable C. For float64 it
-// runs the plain Go loop that the operation is defined by, its reference twin;
-// float64 is for gradient checks, not for speed. [Path] names what float32 runs,
-// and the environment variable EXP_KERNEL selects it: avx512, avx2, portable, or
-// reference, the twins.
+// AVX-512 or AVX2 where the processor has them, NEON on arm64, else portable C.
+// For float64 it runs the plain Go loop that the operation is defined by, its
+// reference twin; float64 is for gradient checks, not for speed. [Path] names
+// what float32 runs, and the environment variable EXP_KERNEL selects it: avx512,
+// avx2, neon, portable, or reference, the twins. NEON is written out for products
+// alone: the compiler makes it of the rest of the portable C.
 //
 // All paths give the same bits. Every element of a product is one chain of
 // fused multiply-adds in ascending order of the summed index, so neither block

@@ -64,16 +64,16 @@ enum { BLOCKS = 8 };
 EXP_INLINE EXP_AVX2 void philox_8(const struct schedule *s, uint64_t block, __m256i words[BLOCKS / 2]) {
 	const __m256i m0 = _mm256_set1_epi64x(MULTIPLIER_0), m1 = _mm256_set1_epi64x(MULTIPLIER_1);
 	__m256i x[2][4];
-#pragma GCC unroll 2
+	EXP_UNROLL(2)
 	for (int i = 0; i < 2; i++) {
 		x[i][0] = _mm256_add_epi64(_mm256_set1_epi64x((int64_t)block + 4 * i), _mm256_setr_epi64x(0, 1, 2, 3));
 		x[i][0] = _mm256_and_si256(x[i][0], _mm256_set1_epi64x(INT64_MAX / 2));
 		x[i][1] = _mm256_srli_epi64(x[i][0], 32);
 		x[i][2] = x[i][3] = _mm256_setzero_si256();
 	}
-#pragma GCC unroll 10
+	EXP_UNROLL(10)
 	for (int r = 0; r < ROUNDS; r++) {
-#pragma GCC unroll 2
+		EXP_UNROLL(2)
 		for (int i = 0; i < 2; i++) {
 			__m256i p0 = _mm256_mul_epu32(x[i][0], m0), p1 = _mm256_mul_epu32(x[i][2], m1);
 			x[i][0] = _mm256_xor_si256(_mm256_srli_epi64(p1, 32), _mm256_xor_si256(x[i][1], s->keys[r][0]));
@@ -81,7 +81,7 @@ EXP_INLINE EXP_AVX2 void philox_8(const struct schedule *s, uint64_t block, __m2
 			x[i][1] = p1, x[i][3] = p0;
 		}
 	}
-#pragma GCC unroll 2
+	EXP_UNROLL(2)
 	for (int i = 0; i < 2; i++) {
 		__m256i x01 = _mm256_blend_epi32(x[i][0], _mm256_slli_epi64(x[i][1], 32), 0xaa);
 		__m256i x23 = _mm256_blend_epi32(x[i][2], _mm256_slli_epi64(x[i][3], 32), 0xaa);
@@ -103,7 +103,7 @@ EXP_INLINE EXP_AVX2 void each_avx2(enum pass pass, int64_t n, float *dst, const 
 	for (; i + 4 * BLOCKS <= n; i += 4 * BLOCKS) {
 		__m256i words[BLOCKS / 2];
 		philox_8(&schedule, (offset + (uint64_t)i) / 4, words);
-#pragma GCC unroll 4
+		EXP_UNROLL(4)
 		for (int v = 0; v < BLOCKS / 2; v++) {
 			float *y = dst + i + 8 * v;
 			__m256 x = _mm256_loadu_ps(src + i + 8 * v);

@@ -115,7 +115,7 @@ func TestRowFunctionsAllocateNothing(t *testing.T) {
 	const rows, d = 3, 21
 	x, y := make([]float32, rows*d), make([]float32, rows*d)
 	ids := make([]int32, rows)
-	for _, path := range []path{pathAVX512, pathAVX2, pathPortable, pathReference} {
+	for _, path := range available {
 		usePath(t, path)
 		if allocs := testing.AllocsPerRun(100, func() {
 			Add(x, x, y)

@@ -20,6 +20,12 @@ static void transpose(int64_t rows, int64_t cols, const float *src, int64_t lds,
 		return;
 	}
 #endif
+#ifdef EXP_NEON
+	if (exp_path == EXP_PATH_NEON) {
+		exp_transpose_neon(rows, cols, src, lds, dst, ldd);
+		return;
+	}
+#endif
 	exp_transpose_portable(rows, cols, src, lds, dst, ldd);
 }
 
@@ -36,6 +42,9 @@ void exp_multiply_block(const struct exp_block *t, int64_t m, int64_t n, const f
 	} else if (exp_path == EXP_PATH_AVX2) {
 		columns = exp_columns_avx2, panels = m <= EXP_THIN_AVX2 ? 2 : 1;
 	}
+#endif
+#ifdef EXP_NEON
+	if (exp_path == EXP_PATH_NEON) columns = exp_columns_neon, panels = m <= EXP_THIN_NEON ? 2 : 1;
 #endif
 	for (int64_t j = 0; j < n; j += panels * EXP_PANEL) {
 		int64_t cols = min64(n - j, panels * EXP_PANEL);

@@ -42,17 +42,20 @@ void exp_multiply_block(const struct exp_block *t, int64_t m, int64_t n, const f
 
 // exp_columns_* compute m rows of C's cols columns: at most EXP_PANEL, and of
 // AVX2 with m <= EXP_THIN_AVX2 two panels, of AVX-512 two, with m <=
-// EXP_THIN_AVX512 four.
-enum { EXP_THIN_AVX2 = 3, EXP_THIN_AVX512 = 7 };
+// EXP_THIN_AVX512 four, of NEON with m <= EXP_THIN_NEON two.
+enum { EXP_THIN_AVX2 = 3, EXP_THIN_AVX512 = 7, EXP_THIN_NEON = 2 };
 void exp_columns_avx512(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
                         const float *bias);
 void exp_columns_avx2(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
+                      const float *bias);
+void exp_columns_neon(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
                       const float *bias);
 void exp_columns_portable(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
                           const float *bias);
 
 // dst[c*ldd + r] = src[r*lds + c] for r < rows, c < cols
 void exp_transpose_avx2(int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst, int64_t ldd);
+void exp_transpose_neon(int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst, int64_t ldd);
 void exp_transpose_portable(int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst, int64_t ldd);
 
 // exp_pack_transposed_avx512 makes a panel [k, EXP_PANEL] of rows of k elements,

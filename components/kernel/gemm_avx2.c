@@ -39,20 +39,20 @@ EXP_INLINE EXP_AVX2 void tile(const int rows, const int vectors, const int parti
 	const int last = vectors - 1;
 
 	if (t->from == EXP_FROM_C) {
-#pragma GCC unroll 12
+		EXP_UNROLL(12)
 		for (int r = 0; r < rows; r++) {
-#pragma GCC unroll 4
+			EXP_UNROLL(4)
 			for (int v = 0; v < vectors; v++) {
 				const float *p = c + r * ldc + 8 * v;
 				acc[r][v] = v < last ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, mask);
 			}
 		}
 	} else {
-#pragma GCC unroll 4
+		EXP_UNROLL(4)
 		for (int v = 0; v < vectors; v++) {
 			__m256 x = _mm256_setzero_ps();
 			if (t->from == EXP_FROM_BIAS) x = v < last ? _mm256_loadu_ps(bias + 8 * v) : _mm256_maskload_ps(bias + 8 * v, mask);
-#pragma GCC unroll 12
+			EXP_UNROLL(12)
 			for (int r = 0; r < rows; r++) acc[r][v] = x;
 		}
 	}
@@ -62,25 +62,25 @@ EXP_INLINE EXP_AVX2 void tile(const int rows, const int vectors, const int parti
 	const float *b2 = b + t->panel_b;
 	for (int64_t p = t->k; p > 0; p--) {
 		__m256 x[4];
-#pragma GCC unroll 4
+		EXP_UNROLL(4)
 		for (int v = 0; v < vectors; v++) {
 			const float *q = (v < 2 ? b : b2) + v % 2 * 8;
 			x[v] = v < last || !partial ? _mm256_loadu_ps(q) : _mm256_maskload_ps(q, mask);
 		}
-#pragma GCC unroll 12
+		EXP_UNROLL(12)
 		for (int r = 0; r < rows; r++) {
 			const float *q = (r < 3 ? a0 : r < 6 ? a3 : r < 9 ? a6 : a9) + r % 3 * row_a;
 			__m256 y = _mm256_broadcast_ss(q);
-#pragma GCC unroll 4
+			EXP_UNROLL(4)
 			for (int v = 0; v < vectors; v++) acc[r][v] = _mm256_fmadd_ps(y, x[v], acc[r][v]);
 		}
 		a0 += step_a, a3 += step_a, a6 += step_a, a9 += step_a;
 		b += row_b, b2 += row_b;
 	}
 
-#pragma GCC unroll 12
+	EXP_UNROLL(12)
 	for (int r = 0; r < rows; r++) {
-#pragma GCC unroll 4
+		EXP_UNROLL(4)
 		for (int v = 0; v < vectors; v++) {
 			float *p = c + r * ldc + 8 * v;
 			if (v < last || rest == 8) {
@@ -135,13 +135,13 @@ void exp_columns_avx2(const struct exp_block *t, int64_t m, int64_t cols, const 
 // transpose_8 transposes 8 by 8 elements.
 EXP_INLINE EXP_AVX2 void transpose_8(const float *src, int64_t lds, float *dst, int64_t ldd) {
 	__m256 r[8], s[8];
-#pragma GCC unroll 4
+	EXP_UNROLL(4)
 	for (int i = 0; i < 4; i++) { // rows i and i+4 in the low and high half, columns 0-3 and 4-7
 		const float *p = src + i * lds, *q = src + (i + 4) * lds;
 		r[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(q), 1);
 		r[i + 4] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p + 4)), _mm_loadu_ps(q + 4), 1);
 	}
-#pragma GCC unroll 2
+	EXP_UNROLL(2)
 	for (int i = 0; i < 8; i += 4) { // four by four within each half
 		s[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
 		s[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);

@@ -16,20 +16,20 @@ EXP_INLINE EXP_AVX512 void tile(const int rows, const int vectors, const struct 
 	const __mmask16 rest = (__mmask16)(0xffff >> (EXP_PANEL * vectors - cols)); // columns in the last vector
 
 	if (t->from == EXP_FROM_C) {
-#pragma GCC unroll 14
+		EXP_UNROLL(14)
 		for (int r = 0; r < rows; r++) {
-#pragma GCC unroll 4
+			EXP_UNROLL(4)
 			for (int v = 0; v < vectors; v++) {
 				const float *p = c + r * ldc + EXP_PANEL * v;
 				acc[r][v] = v < last ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(rest, p);
 			}
 		}
 	} else {
-#pragma GCC unroll 4
+		EXP_UNROLL(4)
 		for (int v = 0; v < vectors; v++) {
 			__m512 x = _mm512_setzero_ps();
 			if (t->from == EXP_FROM_BIAS) x = _mm512_maskz_loadu_ps(v < last ? 0xffff : rest, bias + EXP_PANEL * v);
-#pragma GCC unroll 14
+			EXP_UNROLL(14)
 			for (int r = 0; r < rows; r++) acc[r][v] = x;
 		}
 	}
@@ -39,25 +39,25 @@ EXP_INLINE EXP_AVX512 void tile(const int rows, const int vectors, const struct 
 	const float *b2 = b + 2 * panel_b;
 	for (int64_t p = t->k; p > 0; p--) {
 		__m512 x[4];
-#pragma GCC unroll 4
+		EXP_UNROLL(4)
 		for (int v = 0; v < vectors; v++) {
 			const float *q = (v < 2 ? b : b2) + v % 2 * panel_b;
 			x[v] = v < last ? _mm512_loadu_ps(q) : _mm512_maskz_loadu_ps(rest, q);
 		}
-#pragma GCC unroll 14
+		EXP_UNROLL(14)
 		for (int r = 0; r < rows; r++) {
 			const float *q = (r < 3 ? a0 : r < 6 ? a3 : r < 9 ? a6 : r < 12 ? a9 : a12) + r % 3 * row_a;
 			__m512 y = _mm512_set1_ps(*q);
-#pragma GCC unroll 4
+			EXP_UNROLL(4)
 			for (int v = 0; v < vectors; v++) acc[r][v] = _mm512_fmadd_ps(y, x[v], acc[r][v]);
 		}
 		a0 += step_a, a3 += step_a, a6 += step_a, a9 += step_a, a12 += step_a;
 		b += row_b, b2 += row_b;
 	}
 
-#pragma GCC unroll 14
+	EXP_UNROLL(14)
 	for (int r = 0; r < rows; r++) {
-#pragma GCC unroll 4
+		EXP_UNROLL(4)
 		for (int v = 0; v < vectors; v++) {
 			float *p = c + r * ldc + EXP_PANEL * v;
 			if (v < last) {

@@ -1,5 +1,4 @@
-// The inner loops of matrix products in plain C: the fallback, and on arm64,
-// where fma is an instruction, vectorised by the compiler.
+// The inner loops of matrix products in plain C: the fallback.
 
 #include "gemm.h"
 

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// nativePaths are the paths that run in C.
-var nativePaths = []path{pathAVX512, pathAVX2, pathPortable}
+// nativePaths are the paths of this processor that run in C.
+var nativePaths = available[:len(available)-1]
 
 // randomSlice is n normal elements that start off any vector boundary.
 func randomSlice[F Float](rng *rand.Rand, n int) []F {
@@ -153,7 +153,7 @@ func TestProductsEqualReference(t *testing.T) {
 
 func TestProductsSpecialValues(t *testing.T) {
 	inf, nan, negZero := float32(math.Inf(1)), float32(math.NaN()), float32(math.Copysign(0, -1))
-	for _, path := range []path{pathAVX512, pathAVX2, pathPortable, pathReference} {
+	for _, path := range available {
 		t.Run(path.String(), func(t *testing.T) {
 			usePath(t, path)
 			// C[2,3] = A[2,2] B[2,3]: a NaN or infinity reaches its row or column and no other.

@@ -23,9 +23,23 @@
 #define EXP_AVX512 __attribute__((target("avx2,fma,avx512f,avx512vl,avx512dq,avx512bw")))
 #endif
 
+#if defined(__aarch64__)
+#define EXP_NEON 1
+#include <arm_neon.h>
+#endif
+
+// EXP_UNROLL(n) unrolls the loop that follows, of at most n steps. Clang must be
+// told to do it wholly, or it comes too late for arrays to stay in registers.
+#define EXP_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define EXP_UNROLL(n) EXP_PRAGMA(clang loop unroll(full))
+#else
+#define EXP_UNROLL(n) EXP_PRAGMA(GCC unroll n)
+#endif
+
 #define EXP_INLINE static inline __attribute__((always_inline))
 
-enum { EXP_PATH_AVX512, EXP_PATH_AVX2, EXP_PATH_PORTABLE, EXP_PATH_REFERENCE };
+enum { EXP_PATH_AVX512, EXP_PATH_AVX2, EXP_PATH_NEON, EXP_PATH_PORTABLE, EXP_PATH_REFERENCE };
 
 // exp_path is what C functions switch on; it is never EXP_PATH_REFERENCE, which
 // runs in Go.
@@ -33,8 +47,8 @@ extern int exp_path;
 
 void exp_set_path(int path);
 
-// exp_fastest_path is the first of the paths that this processor runs.
-int exp_fastest_path(void);
+// exp_runs_path reports whether this processor runs a path.
+int exp_runs_path(int path);
 
 // exp_fmaf is x*y + z rounded once. Without fmaf in hardware it rounds the sum
 // to odd in double precision first, which makes the second rounding, to float,

@@ -4,16 +4,22 @@ int exp_path = EXP_PATH_PORTABLE;
 
 void exp_set_path(int path) { exp_path = path; }
 
-int exp_fastest_path(void) {
+int exp_runs_path(int path) {
+	switch (path) {
 #ifdef EXP_X86
-	__builtin_cpu_init();
-	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-		if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-		    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw")) {
-			return EXP_PATH_AVX512;
-		}
-		return EXP_PATH_AVX2;
-	}
+	case EXP_PATH_AVX512:
+		return exp_runs_path(EXP_PATH_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+		       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+	case EXP_PATH_AVX2:
+		__builtin_cpu_init();
+		return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
-	return EXP_PATH_PORTABLE;
+#ifdef EXP_NEON
+	case EXP_PATH_NEON: // every arm64 processor has it
+#endif
+	case EXP_PATH_PORTABLE:
+	case EXP_PATH_REFERENCE:
+		return 1;
+	}
+	return 0;
 }

@@ -5,8 +5,8 @@ package kernel
 #cgo !windows LDFLAGS: -lm
 #cgo noescape exp_set_path
 #cgo nocallback exp_set_path
-#cgo noescape exp_fastest_path
-#cgo nocallback exp_fastest_path
+#cgo noescape exp_runs_path
+#cgo nocallback exp_runs_path
 #include "kernel.h"
 */
 import "C"
@@ -27,45 +27,52 @@ type path int
 const (
 	pathAVX512    path = C.EXP_PATH_AVX512
 	pathAVX2      path = C.EXP_PATH_AVX2
+	pathNEON      path = C.EXP_PATH_NEON
 	pathPortable  path = C.EXP_PATH_PORTABLE
 	pathReference path = C.EXP_PATH_REFERENCE
 )
 
-var pathNames = [...]string{pathAVX512: "avx512", pathAVX2: "avx2", pathPortable: "portable", pathReference: "reference"}
+var pathNames = [...]string{pathAVX512: "avx512", pathAVX2: "avx2", pathNEON: "neon", pathPortable: "portable", pathReference: "reference"}
 
 func (p path) String() string { return pathNames[p] }
 
 // active is the path in use. setPath alone writes it.
 var active path
 
-// fastest is the first of the paths that this processor runs, and it runs all
-// that follow it.
-var fastest = path(C.exp_fastest_path())
+// available are the paths that this processor runs, the fastest first.
+var available = func() (paths []path) {
+	for p := range path(len(pathNames)) {
+		if C.exp_runs_path(C.int(p)) != 0 {
+			paths = append(paths, p)
+		}
+	}
+	return paths
+}()
 
 // Path names the implementation that float32 operations run: "avx512", "avx2",
-// "portable" or "reference".
+// "neon", "portable" or "reference".
 func Path() string { return active.String() }
 
 func init() {
-	p, err := choosePath(os.Getenv("EXP_KERNEL"), fastest)
+	p, err := choosePath(os.Getenv("EXP_KERNEL"), available)
 	if err != nil {
 		panic(err)
 	}
 	setPath(p)
 }
 
-// choosePath is the path that the value of EXP_KERNEL asks for, or if it is
-// empty the fastest.
-func choosePath(name string, fastest path) (path, error) {
+// choosePath is the one of the paths available that the value of EXP_KERNEL asks
+// for, or if it is empty the first.
+func choosePath(name string, available []path) (path, error) {
 	if name == "" {
-		return fastest, nil
+		return available[0], nil
 	}
 	p := path(slices.Index(pathNames[:], name))
 	if p < 0 {
-		return 0, fmt.Errorf("EXP_KERNEL=%q: no such path; use one of %q, or unset it", name, pathNames[fastest:])
+		return 0, fmt.Errorf("EXP_KERNEL=%q: no such path; use one of %q, or unset it", name, available)
 	}
-	if p < fastest {
-		return 0, fmt.Errorf("EXP_KERNEL=%s: this processor does not run it; use one of %q, or unset it", name, pathNames[fastest:])
+	if !slices.Contains(available, p) {
+		return 0, fmt.Errorf("EXP_KERNEL=%s: this processor does not run it; use one of %q, or unset it", name, available)
 	}
 	return p, nil
 }

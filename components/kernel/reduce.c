@@ -55,15 +55,15 @@ static int all_finite_portable(int64_t n, const float *x) {
 EXP_INLINE EXP_AVX2 void add_rows(const int vectors, int64_t rest, float *dst, int64_t rows, const float *src,
                                   int64_t ld) {
 	__m256 sum[4];
-#pragma GCC unroll 4
+	EXP_UNROLL(4)
 	for (int v = 0; v < vectors; v++) sum[v] = exp_load_first(dst + 8 * v, v < vectors - 1 ? 8 : rest);
 	for (int64_t r = 0; r < rows; r++, src += ld) {
-#pragma GCC unroll 4
+		EXP_UNROLL(4)
 		for (int v = 0; v < vectors; v++) {
 			sum[v] = _mm256_add_ps(sum[v], exp_load_first(src + 8 * v, v < vectors - 1 ? 8 : rest));
 		}
 	}
-#pragma GCC unroll 4
+	EXP_UNROLL(4)
 	for (int v = 0; v < vectors; v++) exp_store_first(dst + 8 * v, sum[v], v < vectors - 1 ? 8 : rest);
 }
 

@@ -28,7 +28,7 @@ func TestReduceEqualsReference(t *testing.T) {
 }
 
 func TestAllFinite(t *testing.T) {
-	for _, path := range []path{pathAVX512, pathAVX2, pathPortable, pathReference} {
+	for _, path := range available {
 		t.Run(path.String(), func(t *testing.T) {
 			usePath(t, path)
 			for n := range 40 {
