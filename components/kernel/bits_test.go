@@ -1,0 +1,303 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the hashes of testdata anew")
+
+const bitsFile = "testdata/bits.txt"
+
+// TestBits compares the bits of every operation with those on file: they are the
+// same on every path, processor and compiler, and change with intent alone.
+func TestBits(t *testing.T) {
+	for _, path := range available {
+		t.Run(path.String(), func(t *testing.T) {
+			usePath(t, path)
+			var lines []string
+			for _, name := range operations(t) {
+				run, ok := bitCases[name]
+				if !ok {
+					t.Errorf("no case runs %s", name)
+					continue
+				}
+				rng := rand.New(rand.NewPCG(1, 2))
+				hash := fnv.New64a()
+				for _, n := range []int{1, 7, 16, 37, 101} {
+					for _, out := range run(n, func(n int) []float32 { return anywhere(rng, n) }) {
+						if err := binary.Write(hash, binary.LittleEndian, out); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				lines = append(lines, fmt.Sprintf("%-22s %016x\n", name, hash.Sum64()))
+			}
+			got := strings.Join(lines, "")
+			if *update && path == available[0] {
+				if err := os.WriteFile(bitsFile, []byte(got), 0o666); err != nil {
+					t.Fatal(err)
+				}
+			}
+			file, err := os.ReadFile(bitsFile)
+			if err != nil {
+				t.Fatalf("%v; -update writes it", err)
+			}
+			want := strings.SplitAfter(string(file), "\n")
+			for i, line := range strings.SplitAfter(got, "\n") {
+				if i >= len(want) || line != want[i] {
+					t.Errorf("got %swhich is not in its place in %s; where results are meant to change, run with -update", line, bitsFile)
+				}
+			}
+		})
+	}
+}
+
+// anywhere is n values in [-8, 8) that start off any vector boundary. It needs
+// no rounding, and so is the same everywhere.
+func anywhere(rng *rand.Rand, n int) []float32 {
+	x := make([]float32, n+1)[1:]
+	for i := range x {
+		x[i] = float32(int32(rng.Uint32())>>8) / (1 << 20)
+	}
+	return x
+}
+
+// operations are the exported functions of the package over elements, in order.
+func operations(t *testing.T) (names []string) {
+	files, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if !strings.HasSuffix(file.Name(), ".go") || strings.HasSuffix(file.Name(), "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file.Name(), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range parsed.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Type.TypeParams != nil && f.Name.IsExported() {
+				names = append(names, f.Name.Name)
+			}
+		}
+	}
+	if len(names) == 0 {
+		t.Fatal("found no operation")
+	}
+	slices.Sort(names)
+	return names
+}
+
+// bitCases run each operation at size n on inputs from in, and return what it
+// wrote.
+var bitCases = map[string]func(n int, in func(int) []float32) []any{
+	"AdamStep": func(n int, in func(int) []float32) []any {
+		w, g, m, v := in(n), in(n), in(n), in(n)
+		Mul(v, v, v)
+		AdamStep(w, g, m, v, 0.01, 0.9, 0.999, 1e-8, 0.271, 0.002997, 0.7)
+		return []any{w, m, v}
+	},
+	"Add":      binaryBits(Add[float32]),
+	"AddTo":    func(n int, in func(int) []float32) []any { x := in(n); AddTo(x, in(n)); return []any{x} },
+	"AddRows":  func(n int, in func(int) []float32) []any { x := in(3 * n); AddRows(x, 3, n, in(n)); return []any{x} },
+	"Axpy":     func(n int, in func(int) []float32) []any { x := in(n); Axpy(x, 0.7, in(n)); return []any{x} },
+	"Scale":    func(n int, in func(int) []float32) []any { x := in(n); Scale(x, 0.7, in(n)); return []any{x} },
+	"Mul":      binaryBits(Mul[float32]),
+	"MulAdd":   binaryBits(MulAdd[float32]),
+	"TanhGrad": binaryBits(TanhGrad[float32]),
+	"ReluGrad": binaryBits(ReluGrad[float32]),
+
+	"Exp":             unaryBits(Exp[float32]),
+	"Tanh":            unaryBits(Tanh[float32]),
+	"Sigmoid":         unaryBits(Sigmoid[float32]),
+	"Relu":            unaryBits(Relu[float32]),
+	"Gelu":            unaryBits(Gelu[float32]),
+	"TanhBackward":    binaryBits(TanhBackward[float32]),
+	"SigmoidBackward": binaryBits(SigmoidBackward[float32]),
+	"ReluBackward":    binaryBits(ReluBackward[float32]),
+	"GeluBackward":    binaryBits(GeluBackward[float32]),
+
+	"AdditiveScores": func(n int, in func(int) []float32) []any {
+		scores := in(2 * 5)
+		AdditiveScores(2, 3, n, in(2*n), in(3*n), in(n), scores, 5)
+		return []any{scores}
+	},
+	"AdditiveScoresBackward": func(n int, in func(int) []float32) []any {
+		dq, dk, dv := in(2*n), in(3*n), in(n)
+		AdditiveScoresBackward(2, 3, n, in(2*n), in(3*n), in(n), in(2*5), 5, dq, dk, dv)
+		return []any{dq, dk, dv}
+	},
+	"AllFinite": func(n int, in func(int) []float32) []any {
+		x := in(n)
+		finite := AllFinite(x)
+		x[n-1] = float32(math.Inf(1))
+		return []any{finite, AllFinite(x)}
+	},
+	"ArgmaxRows": func(n int, in func(int) []float32) []any {
+		index := make([]int32, 3)
+		ArgmaxRows(3, n, in(3*n), index)
+		return []any{index}
+	},
+	"CrossEntropy": func(n int, in func(int) []float32) []any {
+		dLogits, losses := in(3*n), in(3)
+		CrossEntropy(3, n, in(3*n), []int32{0, int32(n - 1), -1}, -1, 0.1, 0.3, dLogits, losses)
+		return []any{dLogits, losses}
+	},
+	"Dot": func(n int, in func(int) []float32) []any { return []any{Dot(in(n), in(n))} },
+	"Dropout": func(n int, in func(int) []float32) []any {
+		x := in(n)
+		Dropout(x, x, 0.3, 5, 1<<40+3)
+		return []any{x}
+	},
+	"DropoutBackward": func(n int, in func(int) []float32) []any {
+		dx := in(n)
+		DropoutBackward(dx, in(n), 0.3, 5, 1<<40+3)
+		return []any{dx}
+	},
+	"GRUForward": func(n int, in func(int) []float32) []any {
+		gi, h := in(2*3*n), in(2*n)
+		GRUForward(2, n, gi, in(2*3*n), in(2*n), h)
+		return []any{gi, h}
+	},
+	"GRUBackward": func(n int, in func(int) []float32) []any {
+		dgi, dgh, dh := in(2*3*n), in(2*3*n), in(2*n)
+		GRUBackward(2, n, in(2*3*n), in(2*3*n), in(2*n), in(2*n), dgi, dgh, dh)
+		return []any{dgi, dgh, dh}
+	},
+	"LSTMForward": func(n int, in func(int) []float32) []any {
+		gates, c, h := in(2*4*n), in(2*n), in(2*n)
+		LSTMForward(2, n, gates, in(2*n), c, h)
+		return []any{gates, c, h}
+	},
+	"LSTMBackward": func(n int, in func(int) []float32) []any {
+		dc, dGates := in(2*n), in(2*4*n)
+		LSTMBackward(2, n, in(2*4*n), in(2*n), in(2*n), in(2*n), dc, dGates)
+		return []any{dc, dGates}
+	},
+	"Gather": func(n int, in func(int) []float32) []any {
+		dst := in(3 * n)
+		Gather(3, n, dst, in(4*n), []int32{3, 0, 3})
+		return []any{dst}
+	},
+	"GatherStrided": func(n int, in func(int) []float32) []any {
+		dst := in(3 * (n + 1))
+		GatherStrided(3, n, dst, n+1, in(4*(n+2)), n+2, []int32{3, -1, 3})
+		return []any{dst}
+	},
+	"ScatterAdd": func(n int, in func(int) []float32) []any {
+		table := in(4 * n)
+		ScatterAdd(3, n, table, in(3*n), []int32{3, 0, 3})
+		return []any{table}
+	},
+	"ScatterStridedAdd": func(n int, in func(int) []float32) []any {
+		dst := in(4 * (n + 2))
+		ScatterStridedAdd(3, n, dst, n+2, in(3*(n+1)), n+1, []int32{3, -1, 3})
+		return []any{dst}
+	},
+	"Gemm": func(n int, in func(int) []float32) (out []any) {
+		m, k := n%23+2, 5*n+3 // at the largest, two blocks of k
+		for i := range 8 {
+			transA, transB, accumulate := i&1 != 0, i&2 != 0, i&4 != 0
+			c := in(m * n)
+			lda, ldb := k, n
+			if transA {
+				lda = m
+			}
+			if transB {
+				ldb = k
+			}
+			Gemm(transA, transB, m, n, k, in(m*k), lda, in(k*n), ldb, c, n, accumulate)
+			out = append(out, c)
+		}
+		return out
+	},
+	"GemmPacked": func(n int, in func(int) []float32) (out []any) {
+		m, k := n%23+2, 5*n+3
+		for i := range 3 {
+			var b Packed[float32]
+			if i == 0 {
+				b.Pack(true, k, n, in(k*n), k)
+			} else {
+				b.Pack(false, k, n, in(k*n), n)
+			}
+			c, bias := in(m*n), in(n)
+			if i > 0 {
+				bias = nil
+			}
+			GemmPacked(m, in(m*k), k, &b, c, n, bias, i == 2)
+			out = append(out, c)
+		}
+		return out
+	},
+	"LayerNorm": func(n int, in func(int) []float32) []any {
+		y, mean, rstd := in(3*n), in(3), in(3)
+		LayerNorm(3, n, y, in(3*n), in(n), in(n), 1e-5, mean, rstd)
+		return []any{y, mean, rstd}
+	},
+	"LayerNormBackward": func(n int, in func(int) []float32) []any {
+		dx, dGain, dBias := in(3*n), in(n), in(n)
+		LayerNormBackward(3, n, dx, dGain, dBias, in(3*n), in(3*n), in(n), in(3), in(3))
+		return []any{dx, dGain, dBias}
+	},
+	"LogSoftmaxRows": func(n int, in func(int) []float32) []any {
+		y := in(3 * n)
+		LogSoftmaxRows(3, n, y, in(3*n))
+		return []any{y}
+	},
+	"SoftmaxRows": func(n int, in func(int) []float32) []any {
+		x := in(4 * (n + 1))
+		SoftmaxRows(4, n, x, n+1, []int32{int32(n), int32(n / 2), 0, 1})
+		return []any{x}
+	},
+	"SoftmaxRowsBackward": func(n int, in func(int) []float32) []any {
+		dx := in(3 * n)
+		SoftmaxRowsBackward(3, n, dx, in(3*n), in(3*n), n, 0.3)
+		return []any{dx}
+	},
+	"SGDStep": func(n int, in func(int) []float32) (out []any) {
+		for i := range 3 {
+			w, velocity := in(n), in(n)
+			if i == 0 {
+				velocity = nil
+			}
+			SGDStep(w, in(n), velocity, 0.01, 0.9, i == 2, 0.7)
+			out = append(out, w, velocity)
+		}
+		return out
+	},
+	"SumRows": func(n int, in func(int) []float32) []any {
+		dst := in(n)
+		SumRows(dst, 11, n, in(11*(n+1)), n+1)
+		return []any{dst}
+	},
+	"SumSquares": func(n int, in func(int) []float32) []any { return []any{SumSquares(in(n))} },
+}
+
+func unaryBits(f func(dst, src []float32)) func(int, func(int) []float32) []any {
+	return func(n int, in func(int) []float32) []any {
+		dst := in(n)
+		f(dst, in(n))
+		return []any{dst}
+	}
+}
+
+func binaryBits(f func(dst, a, b []float32)) func(int, func(int) []float32) []any {
+	return func(n int, in func(int) []float32) []any {
+		dst := in(n)
+		f(dst, in(n), in(n))
+		return []any{dst}
+	}
+}
