@@ -70,7 +70,7 @@ type DecoderState any
 // Decoded is the result of a decoder.
 type Decoded struct {
 	States  *autodiff.Var // [Σ lengths, D]
-	Weights *autodiff.Var // [B, N, T, S] of the longest, zero past the lengths: of the attention to the memory (of the last layer); nil without one
+	Weights *autodiff.Var // [B, N, T, S] of the longest, zero past the lengths: of the attention to the memory (of the last layer); nil without one, or where the tape keeps none
 }
 
 // DecoderDeps is what a decoder is given when it is built.
@@ -105,7 +105,7 @@ type Attention interface {
 	Prepare(t *autodiff.Tape, memory Memory) Prepared
 	// Attend returns the context [Σ T, C] of the queries [Σ T, Q], of which each
 	// sequence has those that queries says, and the weights [B, N, T, S] of N heads,
-	// zero past the lengths. The context may be written over: the backward pass must
+	// zero past the lengths, nil where the tape keeps none. The context may be written over: the backward pass must
 	// not read its value.
 	Attend(t *autodiff.Tape, query *autodiff.Var, queries autodiff.Spans, memory Prepared) (context, weights *autodiff.Var)
 }

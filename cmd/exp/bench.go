@@ -59,6 +59,7 @@ type benchProfile struct {
 type benchFlags struct {
 	set             []string
 	mode            string
+	beam            int
 	steps, threads  int
 	seconds         float64
 	shapes          train.Shapes
@@ -74,6 +75,8 @@ func newBench() *cobra.Command {
 tokens, and records nothing. The batches have the vocabularies and the lengths of the
 file's own training batches, in the order in which they would be trained on; with
 --source-length, --target-length and --vocabulary the task's data is not read.
+A step is a batch: trained on, or decoded, to the length of its longest target
+whatever it says, greedily or by beam search.
 
 The floor is the share of a step's time that its matrix products alone would take
 at the peak of these cores, which is measured between the steps with a large product;
@@ -83,6 +86,7 @@ step counts from the start of the process, and the memory is the process's, the
 cells before included.`,
 		Example: `  exp bench experiments/quickstart.toml
   exp bench experiments/quickstart.toml --mode greedy --json
+  exp bench experiments/quickstart.toml --mode beam --beam 10
   exp bench experiments/quickstart.toml --profile --batch 64 --source-length 20 --target-length 20 --vocabulary 8000
   exp bench experiments/quickstart.toml --set train.batch_size=128 --seconds 5`,
 		Args:              fileArgument,
@@ -105,6 +109,7 @@ cells before included.`,
 	setFlag(c, &f.set)
 	flags := c.Flags()
 	flags.StringVar(&f.mode, "mode", string(train.BenchTrain), "what a step is: "+oneOf(train.Modes()))
+	flags.IntVar(&f.beam, "beam", 5, "hypotheses of a beam, of --mode beam")
 	flags.IntVar(&f.steps, "steps", 30, "steps to measure, after a few that are not")
 	flags.IntVar(&f.threads, "threads", 1, "cores to use, at most those that there are")
 	flags.Float64Var(&f.seconds, "seconds", 20, "measure no new step of a cell after this time, but three at least")
@@ -123,7 +128,8 @@ func oneOf[S ~string](values []S) string {
 	for _, v := range values {
 		list = append(list, string(v))
 	}
-	return strings.Join(list, " or ")
+	last := len(list) - 1
+	return strings.Join(list[:last], ", ") + " or " + list[last]
 }
 
 // check reports every flag out of range.
@@ -134,6 +140,9 @@ func (f *benchFlags) check(c *cobra.Command) error {
 	} else if f.profile && f.mode != string(train.BenchTrain) {
 		errs = append(errs, fmt.Errorf("--profile: is of --mode %s, not of %s", train.BenchTrain, f.mode))
 	}
+	if c.Flags().Changed("beam") && f.mode != string(train.BenchBeam) {
+		errs = append(errs, fmt.Errorf("--beam: is of --mode %s, not of %s", train.BenchBeam, f.mode))
+	}
 	if !(f.seconds > 0) {
 		errs = append(errs, fmt.Errorf("--seconds: must be above 0, is %v", f.seconds))
 	}
@@ -141,7 +150,7 @@ func (f *benchFlags) check(c *cobra.Command) error {
 		name         string
 		value, least int
 	}{
-		{"steps", f.steps, 1}, {"threads", f.threads, 1}, {"batch", f.shapes.Batch, 1}, {"source-length", f.shapes.SourceLength, 1},
+		{"beam", f.beam, 1}, {"steps", f.steps, 1}, {"threads", f.threads, 1}, {"batch", f.shapes.Batch, 1}, {"source-length", f.shapes.SourceLength, 1},
 		{"target-length", f.shapes.TargetLength, 1}, {"vocabulary", f.shapes.Vocabulary, int(components.NumSpecial) + 1},
 	} {
 		if c.Flags().Changed(flag.name) && flag.value < flag.least {
@@ -162,7 +171,7 @@ func (f *benchFlags) bench(ctx context.Context, g *runner.Grid, w io.Writer) err
 	for i := range g.Cells {
 		cell := &g.Cells[i]
 		speed, err := g.Bench(ctx, cell, train.BenchOptions{
-			Mode: train.Mode(f.mode), Steps: f.steps, Limit: time.Duration(f.seconds * float64(time.Second)), Profile: f.profile, Threads: f.threads,
+			Mode: train.Mode(f.mode), Beam: f.beam, Steps: f.steps, Limit: time.Duration(f.seconds * float64(time.Second)), Profile: f.profile, Threads: f.threads,
 		})
 		if err != nil {
 			failure = benchFailure(cell, err)

@@ -168,8 +168,7 @@ func (a *additive) Prepare(t *autodiff.Tape, m components.Memory) components.Pre
 
 // Attend scores, weighs and sums.
 func (a *additive) Attend(t *autodiff.Tape, query *autodiff.Var, queries autodiff.Spans, m components.Prepared) (context, weights *autodiff.Var) {
-	scores := autodiff.AdditiveScores(t, a.query.Forward(t, query), m.Keys, a.v, queries, m.Spans)
-	return autodiff.Attend(t, scores, m.Values, queries, m.Spans)
+	return autodiff.AdditiveAttention(t, a.query.Forward(t, query), m.Keys, a.v, m.Values, queries, m.Spans)
 }
 
 // MultiheadOptions configures multi-head attention.

@@ -88,6 +88,7 @@ func TestScores(t *testing.T) {
 			}
 			params.Changed()
 			tape := autodiff.NewTape(autodiff.Float64)
+			tape.KeepWeights()
 			memory := components.Memory{States: tape.Input([]float32{100, 100, 1, 0, 0, 3}, 3, 2), Spans: autodiff.Spans{Starts: []int32{1}, Lengths: []int32{2}}}
 			query := tape.Input([]float32{2, 1}, 1, 2)
 			context, weights := a.Attend(tape, query, autodiff.SingleRows(tape, 1), a.Prepare(tape, memory))

@@ -43,7 +43,7 @@ func appendStep[F kernel.Float](t *Tape, c *Cache, x Columns, width int) {
 	}
 	dst, src := Values[F](c.Values), Values[F](x.Var)
 	for b := range batch {
-		at := x.at(b, 0, 0)
+		at := b*x.width() + x.From
 		copy(dst[(b*capacity+steps)*width:][:width], src[at:at+width])
 		c.Lengths[b]++
 	}

@@ -160,17 +160,18 @@ func TestGradients(t *testing.T) {
 				return y
 			}
 			two := inTurn(2)
-			scores := autodiff.AdditiveScores(tape, x, x, in("v", 2), two, two)
-			byScores, _ := autodiff.Attend(tape, scores, c, two, two)
-			byValues, _ := autodiff.Attend(tape, c.Reshape(1, 2, 2), x, two, two)
+			additive := func(q, k, v, values *autodiff.Var) *autodiff.Var {
+				y, _ := autodiff.AdditiveAttention(tape, q, k, v, values, two, two)
+				return y
+			}
 			return results{
 				autodiff.Add(tape, x, c), autodiff.Mul(tape, c, x), autodiff.Concat(tape, c, x), autodiff.Concat(tape, x, c),
 				autodiff.AddToRows(tape, c, in("a", 1, 2), two), autodiff.AddToRows(tape, x, row, two),
 				autodiff.AddSteps(tape, c, in("table", 2, 2), two, 0),
 				autodiff.Linear(tape, c, in("w", 3, 2), in("b", 3)),
 				autodiff.LayerNorm(tape, c, in("gain", 2), in("bias", 2), 1e-5),
-				attend(x, c, c), attend(c, x, c), attend(c, c, x), byScores, byValues,
-				autodiff.AdditiveScores(tape, x, c, v, two, two), autodiff.AdditiveScores(tape, c, x, v, two, two), autodiff.AdditiveScores(tape, c, c, in("v", 2), two, two),
+				attend(x, c, c), attend(c, x, c), attend(c, c, x),
+				additive(x, c, v, c), additive(c, x, v, c), additive(c, c, in("v", 2), c), additive(c, c, v, x),
 			}
 		},
 		"constants alone": func(tape *autodiff.Tape, in in) results {
@@ -188,20 +189,27 @@ func TestGradients(t *testing.T) {
 			memory, queries, none := in("memory", 0, 8), inTurn(3, 2), inTurn(0, 0)
 			y, _ := autodiff.ScaledDotProduct(tape, columns(in("q", 5, 4), 0), columns(memory, 0), columns(memory, 4),
 				queries, none, autodiff.Heads{Num: 2, KeySize: 2, ValueSize: 2, Scale: 1})
-			scores := autodiff.AdditiveScores(tape, in("q", 5, 4), in("keys", 0, 4), in("v", 4), queries, none)
-			z, _ := autodiff.Attend(tape, scores, in("values", 0, 3), queries, none)
+			z, _ := autodiff.AdditiveAttention(tape, in("q", 5, 4), in("keys", 0, 4), in("v", 4), in("values", 0, 3), queries, none)
 			return results{y, z, in("x", 2)} // x: without it all gradients were zero
 		},
 		"additive attention to itself": func(tape *autodiff.Tape, in in) results {
 			x, spans := in("x", 5, 5), inTurn(2, 3)
-			scores := autodiff.AdditiveScores(tape, x, x.Reshape(5, 5), in("v", 5), spans, spans)
-			y, _ := autodiff.Attend(tape, scores, x, spans, spans)
+			y, _ := autodiff.AdditiveAttention(tape, x, x.Reshape(5, 5), in("v", 5), x, spans, spans)
 			return results{y}
 		},
 		"additive attention": func(tape *autodiff.Tape, in in) results {
 			queries, keys := inTurn(3, 0, 2), autodiff.Spans{Starts: []int32{1, 0, 2}, Lengths: []int32{2, 1, 4}} // which overlap
-			scores := autodiff.AdditiveScores(tape, in("q", 5, 5), in("k", 6, 5), in("v", 5), queries, keys)
-			y, _ := autodiff.Attend(tape, scores, in("values", 6, 3), queries, keys)
+			y, _ := autodiff.AdditiveAttention(tape, in("q", 5, 5), in("k", 6, 5), in("v", 5), in("values", 6, 3), queries, keys)
+			return results{y}
+		},
+		"additive attention in blocks": func(tape *autodiff.Tape, in in) results {
+			queries, keys := inTurn(35), inTurn(2)
+			y, _ := autodiff.AdditiveAttention(tape, in("q", 35, 1), in("k", 2, 1), in("v", 1), in("values", 2, 1), queries, keys)
+			return results{y}
+		},
+		"attention to values that are the keys": func(tape *autodiff.Tape, in in) results {
+			memory := autodiff.Columns{Var: in("memory", 7, 3)}
+			y, _ := autodiff.ScaledDotProduct(tape, autodiff.Columns{Var: in("q", 9, 3)}, memory, memory, inTurn(5, 4), inTurn(3, 4), autodiff.Heads{Num: 1, KeySize: 3, ValueSize: 3, Scale: 0.6})
 			return results{y}
 		},
 	}

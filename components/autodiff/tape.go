@@ -41,6 +41,8 @@ type Tape struct {
 	key       uint64 // of this step's dropout masks
 	drawn     uint64 // dropout decisions taken this step
 	profile   *Profile
+
+	keepWeights bool
 }
 
 // mark is what a tape has handed out up to some entry. Memory that is taken

@@ -184,10 +184,11 @@ func TestPanics(t *testing.T) {
 		"autodiff: 3 values for shape [2 2]":                                          func() { tape.Input(ones(3), 2, 2) },
 		"autodiff: a value of 4-byte elements read as 8-byte ones":                    func() { autodiff.Values[float64](v(1)) },
 		"autodiff: a shape of 5 axes; at most 4 are supported":                        func() { v(1, 1, 1, 1, 1) },
-		"autodiff: attend: scores is [1 2 3], of 1 sequences up to 2 and 1 up to 4":   func() { autodiff.Attend(tape, v(1, 2, 3), v(4, 2), inTurn(2), inTurn(4)) },
-		"autodiff: additive scores: q is [2 3] of 1 sequences, k [2 4] of 1, v [3]":   func() { autodiff.AdditiveScores(tape, v(2, 3), v(2, 4), v(3), inTurn(2), inTurn(2)) },
-		"autodiff: the values of a parameter that was only declared":                  func() { autodiff.Values[float32](autodiff.Declare().New("x", nil, 2)) },
-		"autodiff: Packed of a value that is not a parameter":                         func() { autodiff.Packed[float32](v(2, 2), false) },
+		"autodiff: additive attention: q is [2 3] of 1 sequences, k [2 4] of 1, v [3], values [2 5]": func() {
+			autodiff.AdditiveAttention(tape, v(2, 3), v(2, 4), v(3), v(2, 5), inTurn(2), inTurn(2))
+		},
+		"autodiff: the values of a parameter that was only declared": func() { autodiff.Values[float32](autodiff.Declare().New("x", nil, 2)) },
+		"autodiff: Packed of a value that is not a parameter":        func() { autodiff.Packed[float32](v(2, 2), false) },
 		"autodiff: attention: query is [2 3] of 1 sequences, key [2 3], value [4 3] of 1": func() {
 			at := func(x *autodiff.Var) autodiff.Columns { return autodiff.Columns{Var: x} }
 			autodiff.ScaledDotProduct(tape, at(v(2, 3)), at(v(2, 3)), at(v(4, 3)), inTurn(2), inTurn(4), autodiff.Heads{Num: 1, KeySize: 3, ValueSize: 3})

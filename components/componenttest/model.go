@@ -117,6 +117,7 @@ type outputs struct {
 func (s subject) outputs(m *components.Model, b *components.Batch) outputs {
 	tape := autodiff.NewTape(autodiff.Float32)
 	tape.Poison()
+	tape.KeepWeights()
 	tape.Reset(false, false)
 	memory := m.Encoder.Encode(tape, b.Source)
 	decoded := m.Decoder.Decode(tape, memory, b.TargetIn)
@@ -264,6 +265,7 @@ func (s subject) stepping(t *testing.T) {
 	want := s.outputs(m, batch)
 	tape := autodiff.NewTape(autodiff.Float32)
 	tape.Poison()
+	tape.KeepWeights()
 	tape.Reset(false, false)
 	state := m.Decoder.Start(tape, m.Encoder.Encode(tape, batch.Source))
 	in := batch.TargetIn
@@ -307,6 +309,7 @@ func (s subject) selecting(t *testing.T) {
 	walk := func(selections [][]int32) (rows [][]int32, states, weights [][][]float32) {
 		tape := autodiff.NewTape(autodiff.Float32)
 		tape.Poison()
+		tape.KeepWeights()
 		tape.Reset(false, false)
 		state := m.Decoder.Start(tape, m.Encoder.Encode(tape, batch.Source))
 		now := make([]int32, in.Batch()) // the row of the batch that each row is
@@ -356,8 +359,14 @@ func (s subject) weights(t *testing.T) {
 	m, batch := s.native(t), batchOf(pairs())
 	tape := autodiff.NewTape(autodiff.Float32)
 	tape.Poison()
+	tape.KeepWeights()
 	tape.Reset(false, false)
 	v := m.Decoder.Decode(tape, m.Encoder.Encode(tape, batch.Source), batch.TargetIn).Weights
+	plain := autodiff.NewTape(autodiff.Float32)
+	plain.Reset(false, false)
+	if m.Decoder.Decode(plain, m.Encoder.Encode(plain, batch.Source), batch.TargetIn).Weights != nil {
+		t.Error("weights that the tape does not keep")
+	}
 	if v == nil {
 		return
 	}

@@ -80,7 +80,7 @@ func Attention[F Float](s *AttentionShape, sequences []AttentionRows, q, k, v, y
 	if len(sequences) == 0 {
 		return
 	}
-	s.count(sequences, 2)
+	s.count(sequences, s.KeySize+s.ValueSize)
 	if native[F]() {
 		c := s.c()
 		C.exp_attention(&c, C.int64_t(len(sequences)), attentionRows(sequences), ptr(q), ptr(k), ptr(v), ptr(y), ptr(stats), ptr(scratch))
@@ -103,7 +103,8 @@ func Attention[F Float](s *AttentionShape, sequences []AttentionRows, q, k, v, y
 //	dq[i] += Σ_j ds[j] k[j]
 //	dk[j] += ds[j] q[i]
 //
-// dq, dk and dv lie as q, k and v do, and dy as y. scratch is [s.Scratch(true)].
+// dq, dk and dv lie as q, k and v do, and dy as y. Where the keys are the values,
+// dk may be dv. scratch is [s.Scratch(true)].
 func AttentionBackward[F Float](s *AttentionShape, sequences []AttentionRows, q, k, v, dy, stats, dq, dk, dv, scratch []F) {
 	s.check("AttentionBackward", sequences, len(q), len(k), len(v), len(dy), len(stats), len(scratch), true)
 	for _, d := range [...]struct {
@@ -117,11 +118,15 @@ func AttentionBackward[F Float](s *AttentionShape, sequences []AttentionRows, q,
 	if len(sequences) == 0 {
 		return
 	}
-	s.count(sequences, 2)
-	for _, d := range [...][]F{dq, dk, dv} {
-		if d != nil {
-			s.count(sequences, 1)
-		}
+	s.count(sequences, s.ValueSize) // the scores have been counted
+	if dq != nil {
+		s.count(sequences, s.KeySize)
+	}
+	if dk != nil {
+		s.count(sequences, s.KeySize)
+	}
+	if dv != nil {
+		s.count(sequences, s.ValueSize)
 	}
 	if native[F]() {
 		c := s.c()
@@ -152,16 +157,15 @@ func (s *AttentionShape) check(op string, sequences []AttentionRows, q, k, v, y,
 	checkLength(op, "scratch", scratch, s.Scratch(backward))
 }
 
-// count counts so many products of each size in which the scores of the blocks
-// take part.
-func (s *AttentionShape) count(sequences []AttentionRows, products int) {
+// count counts so many multiply-adds a score.
+func (s *AttentionShape) count(sequences []AttentionRows, size int) {
 	if !counting.Load() {
 		return
 	}
 	for _, r := range sequences {
 		for i := 0; i < int(r.Queries); i += attentionBlock {
 			m := min(int(r.Queries)-i, attentionBlock)
-			count(m*s.Heads, s.visible(r, i+m-1), products*(s.KeySize+s.ValueSize)/2)
+			count(m*s.Heads, s.visible(r, i+m-1), size)
 		}
 	}
 }

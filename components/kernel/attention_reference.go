@@ -40,46 +40,39 @@ func attentionScores[F Float](s *AttentionShape, r AttentionRows, n, row int, q,
 }
 
 // attentionBackwardReference is the reference twin of AttentionBackward for head
-// n of a sequence.
+// n of a sequence. As there, a block of queries gives all its part of dv, then of
+// dq, then of dk: the keys may be the values.
 func attentionBackwardReference[F Float](s *AttentionShape, r AttentionRows, n int, q, k, v, dy, stats, dq, dk, dv, scratch []F) {
+	K, V := s.KeySize, s.ValueSize
 	for i := 0; i < int(r.Queries); i += attentionBlock {
-		limit := s.visible(r, min(i+attentionBlock, int(r.Queries))-1)
-		for t := i; t < min(i+attentionBlock, int(r.Queries)); t++ {
-			row := int(r.Query) + t
-			count := s.visible(r, t)
-			w, ds := scratch[:limit], scratch[limit:2*limit]
-			attentionScores(s, r, n, row, q, k, w[:count])
+		m := min(attentionBlock, int(r.Queries)-i)
+		limit := s.visible(r, i+m-1)
+		if limit == 0 {
+			continue
+		}
+		w, ds := scratch[:m*limit], scratch[m*limit:2*m*limit]
+		for t := range m {
+			row, count := int(r.Query)+i+t, s.visible(r, i+t)
+			wt, dst := w[t*limit:(t+1)*limit], ds[t*limit:(t+1)*limit]
+			attentionScores(s, r, n, row, q, k, wt[:count])
 			top, inverse := stats[(row*s.Heads+n)*2], stats[(row*s.Heads+n)*2+1]
-			for j, x := range w[:count] {
-				w[j] = exp(x-top) * inverse
+			for j, x := range wt[:count] {
+				wt[j] = exp(x-top) * inverse
 			}
-			clear(w[count:])
-			for j := range ds[:count] {
-				var sum F
-				for p := range s.ValueSize {
-					sum = fma(dy[row*s.LdY+n*s.ValueSize+p], v[(int(r.Key)+j)*s.LdV+n*s.ValueSize+p], sum)
-				}
-				ds[j] = sum
-			}
-			softmaxRowsBackwardReference(1, count, ds, w, ds, limit, F(s.Scale))
-			clear(ds[count:])
-			for j := range w {
-				key := int(r.Key) + j
-				for p := range s.ValueSize {
-					if at := key*s.LdV + n*s.ValueSize + p; dv != nil {
-						dv[at] = fma(w[j], dy[row*s.LdY+n*s.ValueSize+p], dv[at])
-					}
-				}
-				for p := range s.KeySize {
-					atQ, atK := row*s.LdQ+n*s.KeySize+p, key*s.LdK+n*s.KeySize+p
-					if dq != nil {
-						dq[atQ] = fma(ds[j], k[atK], dq[atQ])
-					}
-					if dk != nil {
-						dk[atK] = fma(ds[j], q[atQ], dk[atK])
-					}
-				}
-			}
+			gemmReference(false, true, 1, count, V, dy[row*s.LdY+n*V:], s.LdY, v[int(r.Key)*s.LdV+n*V:], s.LdV, dst, limit, false)
+			softmaxRowsBackwardReference(1, count, dst, wt, dst, limit, F(s.Scale))
+			clear(wt[count:])
+			clear(dst[count:])
+		}
+		atQ, atK, atV := (int(r.Query)+i)*s.LdQ+n*K, int(r.Key)*s.LdK+n*K, int(r.Key)*s.LdV+n*V
+		if dv != nil {
+			gemmReference(true, false, limit, V, m, w, limit, dy[(int(r.Query)+i)*s.LdY+n*V:], s.LdY, dv[atV:], s.LdV, true)
+		}
+		if dq != nil {
+			gemmReference(false, false, m, K, limit, ds, limit, k[atK:], s.LdK, dq[atQ:], s.LdQ, true)
+		}
+		if dk != nil {
+			gemmReference(true, false, limit, K, m, ds, limit, q[atQ:], s.LdQ, dk[atK:], s.LdK, true)
 		}
 	}
 }

@@ -53,11 +53,10 @@ func TestAttentionEqualsReference(t *testing.T) {
 	for _, path := range nativePaths {
 		t.Run(path.String(), func(t *testing.T) {
 			usePath(t, path)
-			rng := rand.New(rand.NewPCG(41, 42))
+			rng, shared := rand.New(rand.NewPCG(41, 42)), 0
 			for i := range 300 {
 				got := newAttentionCase[float32](rng, []int{5, 20, 70, 150}[i%4])
-				want := got.clone()
-				s := &got.shape
+				want, s := got.clone(), &got.shape
 				dy := randomSlice[float32](rng, len(got.y))
 				Attention(s, got.rows, got.q, got.k, got.v, got.y, got.stats, got.forward)
 				for _, r := range got.rows {
@@ -67,6 +66,10 @@ func TestAttentionEqualsReference(t *testing.T) {
 				}
 				same(t, "Attention", i, got.y, want.y)
 				same(t, "Attention's stats", i, got.stats, want.stats)
+				if i%7 == 3 && s.KeySize <= s.ValueSize && s.Heads == 1 { // keys are values
+					s.LdK, got.k, got.dk, want.k, want.dk = s.LdV, got.v, got.dv, want.v, want.dv
+					shared++
+				}
 				for _, d := range []*attentionCase[float32]{got, want} { // some need no gradient
 					if i%5 == 1 {
 						d.dq = nil
@@ -84,6 +87,9 @@ func TestAttentionEqualsReference(t *testing.T) {
 				same(t, "AttentionBackward's dq", i, got.dq, want.dq)
 				same(t, "AttentionBackward's dk", i, got.dk, want.dk)
 				same(t, "AttentionBackward's dv", i, got.dv, want.dv)
+			}
+			if shared == 0 {
+				t.Error("no case whose keys are the values")
 			}
 		})
 	}

@@ -140,6 +140,20 @@ var bitCases = map[string]func(n int, in func(int) []float32) []any{
 		AdditiveScoresBackward(2, 3, n, in(2*n), in(3*n), in(n), in(2*5), 5, dq, dk, dv)
 		return []any{dq, dk, dv}
 	},
+	"Attention": func(n int, in func(int) []float32) []any {
+		s, rows := bitAttention(n)
+		y, stats := in(2*n*5), in(2*n*2)
+		Attention(s, rows, in(2*n*5), in(2*n*5), in(2*n*5), y, stats, make([]float32, s.Scratch(false)))
+		return []any{y, stats}
+	},
+	"AttentionBackward": func(n int, in func(int) []float32) []any {
+		s, rows := bitAttention(n)
+		q, k, v, y, stats := in(2*n*5), in(2*n*5), in(2*n*5), in(2*n*5), in(2*n*2)
+		Attention(s, rows, q, k, v, y, stats, make([]float32, s.Scratch(false)))
+		dq, dk, dv := in(2*n*5), in(2*n*5), in(2*n*5)
+		AttentionBackward(s, rows, q, k, v, in(2*n*5), stats, dq, dk, dv, make([]float32, s.Scratch(true)))
+		return []any{dq, dk, dv}
+	},
 	"AllFinite": func(n int, in func(int) []float32) []any {
 		x := in(n)
 		finite := AllFinite(x)
@@ -284,6 +298,13 @@ var bitCases = map[string]func(n int, in func(int) []float32) []any{
 		return []any{dst}
 	},
 	"SumSquares": func(n int, in func(int) []float32) []any { return []any{SumSquares(in(n))} },
+}
+
+// bitAttention is a causal attention of one head of size 5 for two sequences of n.
+func bitAttention(n int) (*AttentionShape, []AttentionRows) {
+	m := int32(n)
+	return &AttentionShape{Heads: 1, KeySize: 5, ValueSize: 5, LdQ: 5, LdK: 5, LdV: 5, LdY: 5, Scale: 0.3, Causal: true, MaxKeys: n},
+		[]AttentionRows{{0, m, 0, m}, {m, m, m, m}}
 }
 
 func unaryBits(f func(dst, src []float32)) func(int, func(int) []float32) []any {

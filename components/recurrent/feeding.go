@@ -51,6 +51,9 @@ func (d *decoder) feed(t *autodiff.Tape, s *decoderState, x *autodiff.Var, p *pa
 		var w *autodiff.Var
 		s.fed, w = d.attend(t, top, single.First(n), memory.First(n))
 		autodiff.Scatter(t, states, s.fed, p.index[0][p.starts[step]:][:n])
+		if w == nil {
+			continue
+		}
 		if step == 0 {
 			weights = t.Zero(batch, w.Dim(1), steps, longest)
 		}

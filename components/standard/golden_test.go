@@ -85,6 +85,7 @@ func (c *reference) run(t *testing.T, dtype autodiff.DType) {
 	}
 	c.t, c.dtype, c.used, c.worst = t, dtype, map[string]bool{}, 0
 	c.tape, c.params = autodiff.NewTape(dtype), autodiff.NewParams(dtype, 1)
+	c.tape.KeepWeights()
 	c.tape.Poison()
 	err := run(c)
 	listed := slices.Contains(notBuilt, c.Name)

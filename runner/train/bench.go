@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"exp/components"
 	"exp/components/autodiff"
 	"exp/components/kernel"
 	"exp/runner/generate"
@@ -21,14 +22,16 @@ type Mode string
 const (
 	BenchTrain  Mode = "train"  // whole training steps: batch, forward, backward, clipping, optimizer
 	BenchGreedy Mode = "greedy" // greedy decoding of a batch, as many steps as its longest target has, stopping for no Eos
+	BenchBeam   Mode = "beam"   // beam search of a batch, of which none ends before its longest target
 )
 
 // Modes lists what is allowed.
-func Modes() []Mode { return []Mode{BenchTrain, BenchGreedy} }
+func Modes() []Mode { return []Mode{BenchTrain, BenchGreedy, BenchBeam} }
 
 // BenchOptions says what a benchmark measures, and for how long.
 type BenchOptions struct {
 	Mode    Mode
+	Beam    int           // its size, of BenchBeam
 	Steps   int           // measured, after a few that are not
 	Limit   time.Duration // of the measured steps, of which at least three are taken
 	Profile bool          // say where time goes; only where training
@@ -82,7 +85,12 @@ func Bench(ctx context.Context, c Config, o BenchOptions) (*Speed, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{trial: t, mode: o.Mode, laps: make([]lap, 0, o.Steps), peak: newPeak(o.Steps)}
+	b := &bench{trial: t, mode: o.Mode, beam: o.Beam, laps: make([]lap, 0, o.Steps), peak: newPeak(o.Steps)}
+	if o.Mode == BenchBeam {
+		if err := b.neverEnd(); err != nil {
+			return nil, err
+		}
+	}
 	speed := &Speed{Parameters: t.model.Params.Count()}
 	for i := range warmUpSteps {
 		if ctx.Err() != nil {
@@ -109,6 +117,7 @@ func Bench(ctx context.Context, c Config, o BenchOptions) (*Speed, error) {
 type bench struct {
 	*trial
 	mode    Mode
+	beam    int
 	profile *autodiff.Profile // nil without
 	laps    []lap
 	peak    *peak
@@ -134,11 +143,23 @@ func (b *bench) step() (tokens int, err error) {
 		steps := b.batch.TargetOut.Longest()
 		generate.GreedySteps(b.model, b.tape, b.batch.Source, steps, everyToken)
 		return b.batch.Source.Batch() * steps, nil
+	case BenchBeam:
+		b.batch.Fill(b.order.batch())
+		steps := b.batch.TargetOut.Longest()
+		generate.Beam(b.model, b.tape, b.batch.Source, steps, b.beam, 0)
+		return b.batch.Source.Batch() * steps, nil
 	}
 	return 0, fmt.Errorf("there is no benchmark %q", b.mode)
 }
 
 func everyToken([]int32) bool { return true }
+
+// neverEnd makes the Eos so improbable that a beam stays as large as it was.
+func (b *bench) neverEnd() error {
+	bias := b.model.Output.Bias.Float32s()
+	bias[components.Eos] = -1e9
+	return b.model.Params.Set(b.model.Output.Bias, bias)
+}
 
 // measure takes the steps, and between them the peak.
 func (b *bench) measure(ctx context.Context, o BenchOptions, s *Speed) error {

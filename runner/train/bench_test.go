@@ -56,17 +56,18 @@ func measure(t *testing.T, c Config, o BenchOptions) *Speed {
 
 // What a step multiplies is what the formulas of its layers say. Each product of
 // the forward pass has two in the backward pass, one for each factor, but that
-// nothing is multiplied by the zero state from which the encoder starts.
+// nothing is multiplied by the zero state from which the encoder starts. Scores
+// that are computed once more to save memory do not count.
 func TestMultiplyAdds(t *testing.T) {
 	lstmEncoder := 3*B*S*4*H*E + 3*B*(S-1)*4*H*H // W x, U h
 	lstmDecoder := 3*B*T*4*H*E + 3*B*T*4*H*H     // W x, U h
-	dot := 3*B*T*S*H + 3*B*T*S*H                 // scores, context
+	dot := 2 * 3 * B * T * S * H                 // scores, context
 	combine := 3 * B * T * 2 * H * H             // of context and output
 	self := func(steps int) int {                // query, key, value, output; scores, context
-		return 3*B*steps*4*D*D + 3*B*steps*steps*2*D
+		return 3*B*steps*4*D*D + 2*3*B*steps*steps*D
 	}
 	feedForward := func(steps int) int { return 3 * B * steps * 2 * D * F }
-	cross := 3*B*T*2*D*D + 3*B*S*2*D*D + 3*B*T*S*2*D // query, output; key, value; scores, context
+	cross := 3*B*T*2*D*D + 3*B*S*2*D*D + 2*3*B*T*S*D // query, output; key, value; scores, context
 	for _, test := range []struct {
 		name   string
 		config Config
@@ -86,7 +87,7 @@ func TestMultiplyAdds(t *testing.T) {
 func TestBench(t *testing.T) {
 	for _, mode := range Modes() {
 		t.Run(string(mode), func(t *testing.T) {
-			s := measure(t, lstm(t), BenchOptions{Mode: mode, Steps: 5})
+			s := measure(t, lstm(t), BenchOptions{Mode: mode, Beam: 2, Steps: 5})
 			if s.Steps != 5 || s.Tokens != B*T {
 				t.Errorf("%d steps of %v tokens, want 5 of %d", s.Steps, s.Tokens, B*T)
 			}
@@ -100,6 +101,19 @@ func TestBench(t *testing.T) {
 				t.Error("a profile that nobody asked for")
 			}
 		})
+	}
+}
+
+// No hypothesis ends early: a step of beam search multiplies what its formula
+// says. The beam has one row a pair in its first step, and as many as its size
+// after it.
+func TestBeamMultiplyAdds(t *testing.T) {
+	const size = 3
+	encoder := B*S*4*H*E + B*(S-1)*4*H*H
+	row := 4*H*E + 4*H*H + 2*S*H + 2*H*H + H*V // W x, U h; scores, context; combine; logits
+	want := encoder + B*row + (T-1)*size*B*row
+	if s := measure(t, lstm(t), BenchOptions{Mode: BenchBeam, Beam: size, Steps: 4}); s.MultiplyAdds != float64(want) {
+		t.Errorf("%v multiply-adds a step, want %d", s.MultiplyAdds, want)
 	}
 }
 
