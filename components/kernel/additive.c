@@ -18,18 +18,18 @@ static void scores_portable(int64_t t, int64_t s, int64_t a, const float *q, con
 	}
 }
 
-static void backward_portable(int64_t t, int64_t s, int64_t a, const float *q, const float *k, const float *v,
+static void backward_portable(int64_t t, int64_t s, int64_t a, int64_t lda, const float *q, const float *k, const float *v,
                               const float *dscores, int64_t ld, float *dq, float *dk, float *dv) {
 	for (int64_t i = 0; i < t; i++) {
 		for (int64_t j = 0; j < s; j++) {
 			float d = dscores[i * ld + j];
 			if (d == 0) continue;
 			for (int64_t x = 0; x < a; x++) {
-				float y = exp_tanh1(q[i * a + x] + k[j * a + x]);
+				float y = exp_tanh1(q[i * lda + x] + k[j * lda + x]);
 				float g = d * v[x] * exp_one_minus_square1(y);
 				dv[x] = exp_fmaf(d, y, dv[x]);
-				dq[i * a + x] += g;
-				dk[j * a + x] += g;
+				dq[i * lda + x] += g;
+				dk[j * lda + x] += g;
 			}
 		}
 	}
@@ -65,38 +65,38 @@ static EXP_AVX2 void scores_avx2(int64_t t, int64_t s, int64_t a, const float *q
 // backward_columns is the part of the columns from 0 to 7, or with whole false
 // to rest-1: the order of additions to an element does not depend on how the
 // columns are parted, and so dv stays in a register, and dq over a row.
-EXP_INLINE EXP_AVX2 void backward_columns(const int whole, int64_t rest, int64_t t, int64_t s, int64_t a,
+EXP_INLINE EXP_AVX2 void backward_columns(const int whole, int64_t rest, int64_t t, int64_t s, int64_t lda,
                                           const float *q, const float *k, const float *v, const float *dscores,
                                           int64_t ld, float *dq, float *dk, float *dv) {
 #define LOAD(p) (whole ? _mm256_loadu_ps(p) : exp_load_first(p, rest))
 	const __m256 weight = LOAD(v);
 	__m256 weight_sum = LOAD(dv);
 	for (int64_t i = 0; i < t; i++) {
-		const __m256 query = LOAD(q + i * a);
-		__m256 query_sum = LOAD(dq + i * a);
+		const __m256 query = LOAD(q + i * lda);
+		__m256 query_sum = LOAD(dq + i * lda);
 		for (int64_t j = 0; j < s; j++) {
 			float score = dscores[i * ld + j];
 			if (score == 0) continue;
 			const __m256 d = exp_splat(score);
-			__m256 y = exp_tanh8(_mm256_add_ps(query, LOAD(k + j * a)));
+			__m256 y = exp_tanh8(_mm256_add_ps(query, LOAD(k + j * lda)));
 			__m256 g = _mm256_mul_ps(_mm256_mul_ps(d, weight), exp_one_minus_square8(y));
 			weight_sum = _mm256_fmadd_ps(d, y, weight_sum);
 			query_sum = _mm256_add_ps(query_sum, g);
-			exp_store_first(dk + j * a, _mm256_add_ps(LOAD(dk + j * a), g), whole ? 8 : rest);
+			exp_store_first(dk + j * lda, _mm256_add_ps(LOAD(dk + j * lda), g), whole ? 8 : rest);
 		}
-		exp_store_first(dq + i * a, query_sum, whole ? 8 : rest);
+		exp_store_first(dq + i * lda, query_sum, whole ? 8 : rest);
 	}
 	exp_store_first(dv, weight_sum, whole ? 8 : rest);
 #undef LOAD
 }
 
-static EXP_AVX2 void backward_avx2(int64_t t, int64_t s, int64_t a, const float *q, const float *k, const float *v,
+static EXP_AVX2 void backward_avx2(int64_t t, int64_t s, int64_t a, int64_t lda, const float *q, const float *k, const float *v,
                                    const float *dscores, int64_t ld, float *dq, float *dk, float *dv) {
 	int64_t x = 0;
 	for (; x + 8 <= a; x += 8) {
-		backward_columns(1, 8, t, s, a, q + x, k + x, v + x, dscores, ld, dq + x, dk + x, dv + x);
+		backward_columns(1, 8, t, s, lda, q + x, k + x, v + x, dscores, ld, dq + x, dk + x, dv + x);
 	}
-	if (x < a) backward_columns(0, a - x, t, s, a, q + x, k + x, v + x, dscores, ld, dq + x, dk + x, dv + x);
+	if (x < a) backward_columns(0, a - x, t, s, lda, q + x, k + x, v + x, dscores, ld, dq + x, dk + x, dv + x);
 }
 
 #endif
@@ -106,7 +106,7 @@ void exp_additive_scores(int64_t t, int64_t s, int64_t a, const float *q, const 
 	EXP_CALL(scores, t, s, a, q, k, v, scores, ld);
 }
 
-void exp_additive_scores_backward(int64_t t, int64_t s, int64_t a, const float *q, const float *k, const float *v,
+void exp_additive_scores_backward(int64_t t, int64_t s, int64_t a, int64_t lda, const float *q, const float *k, const float *v,
                                   const float *dscores, int64_t ld, float *dq, float *dk, float *dv) {
-	EXP_CALL(backward, t, s, a, q, k, v, dscores, ld, dq, dk, dv);
+	EXP_CALL(backward, t, s, a, lda, q, k, v, dscores, ld, dq, dk, dv);
 }

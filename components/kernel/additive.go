@@ -19,10 +19,38 @@ func AdditiveScores[F Float](t, s, a int, q, k, v, scores []F, ld int) {
 	checkAdditive("AdditiveScores", t, s, a, len(q), len(k), len(v))
 	checkMatrix("AdditiveScores", "scores", false, t, s, ld, len(scores))
 	if native[F]() {
-		C.exp_additive_scores(C.int64_t(t), C.int64_t(s), C.int64_t(a), ptr(q), ptr(k), ptr(v), ptr(scores), C.int64_t(ld))
+		additives.parallel(t, t*s*a, additive{t: t, s: s, a: a, q: ptr(q), k: ptr(k), v: ptr(v), scores: ptr(scores), ld: ld})
 		return
 	}
 	additiveScoresReference(t, s, a, q, k, v, scores, ld)
+}
+
+var (
+	additives         calls[additive]
+	additiveBackwards calls[additiveBackward]
+)
+
+type additive struct {
+	t, s, a         int
+	q, k, v, scores *C.float
+	ld              int
+}
+
+// Range computes the scores of queries.
+func (x additive) Range(from, to int) {
+	C.exp_additive_scores(C.int64_t(to-from), C.int64_t(x.s), C.int64_t(x.a), at(x.q, from*x.a), x.k, x.v, at(x.scores, from*x.ld), C.int64_t(x.ld))
+}
+
+type additiveBackward struct {
+	additive
+	dq, dk, dv *C.float
+}
+
+// Range computes units of columns of the gradients.
+func (x additiveBackward) Range(from, to int) {
+	from, to = from*unitColumns, min(to*unitColumns, x.a)
+	C.exp_additive_scores_backward(C.int64_t(x.t), C.int64_t(x.s), C.int64_t(to-from), C.int64_t(x.a), at(x.q, from), at(x.k, from), at(x.v, from),
+		x.scores, C.int64_t(x.ld), at(x.dq, from), at(x.dk, from), at(x.dv, from))
 }
 
 func additiveScoresReference[F Float](t, s, a int, q, k, v, scores []F, ld int) {
@@ -54,8 +82,9 @@ func AdditiveScoresBackward[F Float](t, s, a int, q, k, v, dScores []F, ld int, 
 	checkLength("AdditiveScoresBackward", "dk", len(dk), s*a)
 	checkLength("AdditiveScoresBackward", "dv", len(dv), a)
 	if native[F]() {
-		C.exp_additive_scores_backward(C.int64_t(t), C.int64_t(s), C.int64_t(a), ptr(q), ptr(k), ptr(v),
-			ptr(dScores), C.int64_t(ld), ptr(dq), ptr(dk), ptr(dv))
+		additiveBackwards.parallel(units(a, unitColumns), t*s*a, additiveBackward{
+			additive{t: t, s: s, a: a, q: ptr(q), k: ptr(k), v: ptr(v), scores: ptr(dScores), ld: ld}, ptr(dq), ptr(dk), ptr(dv),
+		})
 		return
 	}
 	additiveScoresBackwardReference(t, s, a, q, k, v, dScores, ld, dq, dk, dv)

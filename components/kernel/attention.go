@@ -82,8 +82,12 @@ func Attention[F Float](s *AttentionShape, sequences []AttentionRows, q, k, v, y
 	}
 	s.count(sequences, s.KeySize+s.ValueSize)
 	if native[F]() {
-		c := s.c()
-		C.exp_attention(&c, C.int64_t(len(sequences)), attentionRows(sequences), ptr(q), ptr(k), ptr(v), ptr(y), ptr(stats), ptr(scratch))
+		a := attention{shape: s.c(), sequences: sequences, q: ptr(q), k: ptr(k), v: ptr(v), y: ptr(y), stats: ptr(stats), scratch: ptr(scratch)}
+		if s.Scratch(false) <= scratchSize {
+			attentions.parallel(len(sequences), s.nanoseconds(sequences), a)
+		} else {
+			a.Range(0, len(sequences))
+		}
 		return
 	}
 	for _, r := range sequences {
@@ -129,8 +133,15 @@ func AttentionBackward[F Float](s *AttentionShape, sequences []AttentionRows, q,
 		s.count(sequences, s.ValueSize)
 	}
 	if native[F]() {
-		c := s.c()
-		C.exp_attention_backward(&c, C.int64_t(len(sequences)), attentionRows(sequences), ptr(q), ptr(k), ptr(v), ptr(dy), ptr(stats), ptr(dq), ptr(dk), ptr(dv), ptr(scratch))
+		a := attention{
+			shape: s.c(), sequences: sequences, backward: true,
+			q: ptr(q), k: ptr(k), v: ptr(v), y: ptr(dy), stats: ptr(stats), dq: ptr(dq), dk: ptr(dk), dv: ptr(dv), scratch: ptr(scratch),
+		}
+		if apart(sequences) && s.Scratch(true) <= scratchSize {
+			attentions.parallel(len(sequences), 2*s.nanoseconds(sequences), a)
+		} else {
+			a.Range(0, len(sequences))
+		}
 		return
 	}
 	for _, r := range sequences {
@@ -138,6 +149,58 @@ func AttentionBackward[F Float](s *AttentionShape, sequences []AttentionRows, q,
 			attentionBackwardReference(s, r, n, q, k, v, dy, stats, dq, dk, dv, scratch)
 		}
 	}
+}
+
+var attentions calls[attention]
+
+// attention is Attention, or AttentionBackward with y its dy.
+type attention struct {
+	shape      C.struct_exp_attention
+	sequences  []AttentionRows
+	backward   bool
+	q, k, v, y *C.float
+	stats      *C.float
+	dq, dk, dv *C.float
+	scratch    *C.float
+}
+
+// Range computes sequences. Fewer than all are computed beside others, and need
+// scratch of their own.
+func (a attention) Range(from, to int) {
+	space, sequences := a.scratch, a.sequences[from:to]
+	if len(sequences) < len(a.sequences) {
+		s := scratchPool.Get().(*scratch)
+		defer scratchPool.Put(s)
+		space = &s[0]
+	}
+	if a.backward {
+		C.exp_attention_backward(&a.shape, C.int64_t(len(sequences)), attentionRows(sequences), a.q, a.k, a.v, a.y, a.stats, a.dq, a.dk, a.dv, space)
+	} else {
+		C.exp_attention(&a.shape, C.int64_t(len(sequences)), attentionRows(sequences), a.q, a.k, a.v, a.y, a.stats, space)
+	}
+}
+
+// nanoseconds is how long Attention takes on one core, about: its products, and
+// an exponential a score.
+func (s *AttentionShape) nanoseconds(sequences []AttentionRows) int {
+	scores := 0
+	for _, r := range sequences {
+		scores += int(r.Queries) * int(r.Keys) * s.Heads
+	}
+	return scores + scores*(s.KeySize+s.ValueSize)/multiplyAddsPerNanosecond
+}
+
+// apart reports whether each sequence's rows come after those of the one before,
+// so that gradients of several can be added to at once.
+func apart(sequences []AttentionRows) bool {
+	var query, key int32
+	for _, r := range sequences {
+		if r.Query < query || r.Key < key {
+			return false
+		}
+		query, key = r.Query+r.Queries, r.Key+r.Keys
+	}
+	return true
 }
 
 // check panics unless the sequences lie within their matrices.

@@ -16,8 +16,12 @@ import "sync"
 // panelSize is the number of columns of a panel of Packed.
 const panelSize = C.EXP_PANEL
 
-// scratchPool holds what products pack their operands into, *[C.EXP_SCRATCH]float32.
-var scratchPool = sync.Pool{New: func() any { return new([C.EXP_SCRATCH]C.float) }}
+// scratchPool holds what products pack their operands into, *scratch.
+var scratchPool = sync.Pool{New: func() any { return new(scratch) }}
+
+const scratchSize = C.EXP_SCRATCH
+
+type scratch [scratchSize]C.float
 
 // directB is the number of rows of C up to which reading B where it lies beats
 // packing it first.
@@ -93,14 +97,14 @@ func (g gemm) Range(from, to int) {
 		}
 		g.b, g.c, g.n = at(g.b, from*step), at(g.c, from), to-from
 	}
-	var scratch *C.float
+	var space *C.float
 	if g.packA || g.packB {
-		s := scratchPool.Get().(*[C.EXP_SCRATCH]C.float)
+		s := scratchPool.Get().(*scratch)
 		defer scratchPool.Put(s)
-		scratch = &s[0]
+		space = &s[0]
 	}
 	C.exp_gemm(cBool(g.transA), cBool(g.transB), C.int64_t(g.m), C.int64_t(g.n), C.int64_t(g.k), g.a, C.int64_t(g.lda), g.b, C.int64_t(g.ldb),
-		g.c, C.int64_t(g.ldc), cBool(g.accumulate), cBool(g.packA), cBool(g.packB), scratch)
+		g.c, C.int64_t(g.ldc), cBool(g.accumulate), cBool(g.packA), cBool(g.packB), space)
 }
 
 // packedGemm is a product with a packed matrix, in units.

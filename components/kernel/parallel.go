@@ -56,6 +56,14 @@ func Parallel(n, nanoseconds int, r Ranged) {
 // grain is the nanoseconds of work from which on a part pays for its hand-over.
 var grain = 5_000
 
+// Threads is on how many goroutines an operation is computed at most, at present.
+func Threads() int {
+	if helpers := lent.helpers.Load(); helpers != nil {
+		return len(*helpers) + 1
+	}
+	return 1
+}
+
 const (
 	partsThread = 4  // parts a thread, so that one that is held up leaves its last ones to others
 	maxParts    = 64 // bits of job.taken

@@ -22,7 +22,7 @@ func lendThreads(t testing.TB, threads, grainNanoseconds int) {
 	for range threads - 1 {
 		helpers.Go(func() { Lend(stop) })
 	}
-	for deadline := time.Now().Add(10 * time.Second); numHelpers() < threads-1; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); Threads() < threads; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("no helpers after 10 s")
 		}
@@ -32,17 +32,10 @@ func lendThreads(t testing.TB, threads, grainNanoseconds int) {
 		helpers.Wait()
 		grain = oldGrain
 		runtime.GOMAXPROCS(oldProcs)
-		if n := numHelpers(); n != 0 {
-			t.Errorf("%d helpers stay", n)
+		if n := Threads(); n != 1 {
+			t.Errorf("%d helpers stay", n-1)
 		}
 	})
-}
-
-func numHelpers() int {
-	if helpers := lent.helpers.Load(); helpers != nil {
-		return len(*helpers)
-	}
-	return 0
 }
 
 // recorded calls f for each range and counts how often each unit was computed.
@@ -191,8 +184,8 @@ func TestLendNoMoreThanCores(t *testing.T) {
 		surplus.Go(func() { Lend(stop) })
 	}
 	time.Sleep(time.Millisecond)
-	if got := numHelpers(); got != 1 {
-		t.Errorf("%d helpers on 2 cores, want 1", got)
+	if got := Threads(); got != 2 {
+		t.Errorf("%d threads on 2 cores, want 2", got)
 	}
 	close(stop)
 	surplus.Wait()
@@ -220,8 +213,10 @@ func parallelAllocatesNothing(t *testing.T, threads int) {
 		Parallel(10, 100_000, r)
 	}
 	step()
-	if got := allocations(100, step); got >= 100 {
-		t.Errorf("%d threads allocate %d times in 100 steps", threads, got)
+	// A goroutine that parks may take a record of the runtime, which keeps at most
+	// 128 of them a core (sudogcache).
+	if got := allocations(500, step); threads == 1 && got > 10 || got > uint64(128*runtime.GOMAXPROCS(0)) {
+		t.Errorf("%d threads allocate %d times in 500 steps of 4 operations", threads, got)
 	}
 }
 
@@ -296,6 +291,27 @@ func splitOperations() (names []string, results [][]float32) {
 	}
 	product(true, false, 300, 280, 40) // packs both
 	product(true, false, 280, 300, 40)
+	for _, s := range []struct{ t, s, a int }{{1, 5, 70}, {3, 4, 31}, {7, 2, 33}, {4, 6, 100}} {
+		q, k, v, scores := random(s.t*s.a), random(s.s*s.a), random(s.a), random(s.t*s.s)
+		dq, dk, dv := random(s.t*s.a), random(s.s*s.a), random(s.a)
+		AdditiveScores(s.t, s.s, s.a, q, k, v, scores, s.s)
+		AdditiveScoresBackward(s.t, s.s, s.a, q, k, v, scores, s.s, dq, dk, dv)
+		result(fmt.Sprintf("AdditiveScores %v", s), scores, dq, dk, dv)
+	}
+	for _, causal := range []bool{false, true} {
+		shape := AttentionShape{Heads: 2, KeySize: 5, ValueSize: 7, LdQ: 10, LdK: 11, LdV: 14, LdY: 14, Scale: 0.4, Causal: causal, MaxKeys: 40}
+		sequences := []AttentionRows{{0, 3, 0, 40}, {3, 30, 40, 31}, {33, 0, 71, 5}, {33, 1, 76, 0}, {34, 29, 76, 29}}
+		const queries, keys = 63, 105
+		q, k, v := random(queries*10), random(keys*11), random(keys*14)
+		y, stats := random(queries*14), random(queries*2*2)
+		dq, dk, dv := random(queries*10), random(keys*11), random(keys*14)
+		Attention(&shape, sequences, q, k, v, y, stats, make([]float32, shape.Scratch(false)))
+		AttentionBackward(&shape, sequences, q, k, v, random(queries*14), stats, dq, dk, dv, make([]float32, shape.Scratch(true)))
+		result(fmt.Sprintf("Attention causal=%v", causal), y, stats, dq, dk, dv)
+		sequences[1].Key, sequences[1].Keys = 0, 40 // that of the sequence before
+		AttentionBackward(&shape, sequences, q, k, v, random(queries*14), stats, dq, dk, dv, make([]float32, shape.Scratch(true)))
+		result(fmt.Sprintf("AttentionBackward of shared keys, causal=%v", causal), dq, dk, dv)
+	}
 	for _, s := range []struct{ rows, size int }{{1, 70}, {2, 1}, {3, 15}, {5, 16}, {7, 33}, {33, 100}, {64, 65}} {
 		rows, d := s.rows, s.size
 		n := rows * d
