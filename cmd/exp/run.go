@@ -128,7 +128,7 @@ func setFlag(c *cobra.Command, set *[]string) {
 
 // workersFlag adds --workers.
 func workersFlag(c *cobra.Command, workers *int) {
-	c.Flags().IntVar(workers, "workers", runtime.NumCPU(), "trials at a time, one core each")
+	c.Flags().IntVar(workers, "workers", runtime.NumCPU(), "trials at a time, and cores to use")
 }
 
 func checkWorkers(workers int) error {

@@ -20,6 +20,13 @@ const benchVocabulary = 1000
 // of 1000.
 func newUpdate(t testing.TB, parts components.Parts) func([]components.Pair) {
 	t.Helper()
+	_, update := newTraining(t, parts)
+	return update
+}
+
+// newTraining is newUpdate with the parameters that it moves.
+func newTraining(t testing.TB, parts components.Parts) (*autodiff.Params, func([]components.Pair)) {
+	t.Helper()
 	params := autodiff.NewParams(autodiff.Float32, 1)
 	model, err := components.NewModel(parts, params, benchVocabulary, benchVocabulary)
 	if err != nil {
@@ -32,7 +39,7 @@ func newUpdate(t testing.TB, parts components.Parts) func([]components.Pair) {
 	var batch components.Batch
 	tape := autodiff.NewTape(autodiff.Float32)
 	updates := 0
-	return func(pairs []components.Pair) {
+	return params, func(pairs []components.Pair) {
 		batch.Fill(pairs)
 		tape.Reset(true, true)
 		params.ZeroGrad()
