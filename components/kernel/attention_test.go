@@ -14,7 +14,7 @@ type attentionCase[F Float] struct {
 	rows                     []AttentionRows
 	q, k, v, y, dq, dk, dv   []F
 	stats, forward, backward []F
-	queries, keys, ldValues  int
+	queries, keys            int
 }
 
 func newAttentionCase[F Float](rng *rand.Rand, longest int) *attentionCase[F] {
