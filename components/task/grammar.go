@@ -1,7 +1,10 @@
 // Package task has where pairs of source and target come from.
 package task
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Command is a command of SCAN and the actions it asks for, both split into
 // tokens.
@@ -23,17 +26,18 @@ func Commands() []Command {
 	for _, v := range verbPhrases() {
 		for times, word := range []string{"", "twice", "thrice"} {
 			sentences = append(sentences, Command{
-				Words:   joined(v.Words, words(word)),
-				Actions: repeated(v.Actions, times+1),
+				Words:   slices.Concat(v.Words, words(word)),
+				Actions: slices.Repeat(v.Actions, times+1),
 			})
 		}
 	}
-	commands := append([]Command(nil), sentences...)
+	commands := slices.Grow(slices.Clone(sentences), 2*len(sentences)*len(sentences))
+	and, after := words("and"), words("after")
 	for _, first := range sentences {
 		for _, second := range sentences {
 			commands = append(commands,
-				Command{joined(first.Words, words("and"), second.Words), joined(first.Actions, second.Actions)},
-				Command{joined(first.Words, words("after"), second.Words), joined(second.Actions, first.Actions)})
+				Command{slices.Concat(first.Words, and, second.Words), slices.Concat(first.Actions, second.Actions)},
+				Command{slices.Concat(first.Words, after, second.Words), slices.Concat(second.Actions, first.Actions)})
 		}
 	}
 	return commands
@@ -53,28 +57,12 @@ func verbPhrases() []Command {
 		for _, direction := range []string{"left", "right"} {
 			way := words("I_TURN_" + strings.ToUpper(direction))
 			phrases = append(phrases,
-				Command{joined(u.Words, words(direction)), joined(way, u.Actions)},
-				Command{joined(u.Words, words("opposite "+direction)), joined(way, way, u.Actions)},
-				Command{joined(u.Words, words("around "+direction)), repeated(joined(way, u.Actions), 4)})
+				Command{slices.Concat(u.Words, words(direction)), slices.Concat(way, u.Actions)},
+				Command{slices.Concat(u.Words, words("opposite "+direction)), slices.Concat(way, way, u.Actions)},
+				Command{slices.Concat(u.Words, words("around "+direction)), slices.Repeat(slices.Concat(way, u.Actions), 4)})
 		}
 	}
 	return phrases
 }
 
 func words(s string) []string { return strings.Fields(s) }
-
-func joined(parts ...[]string) []string {
-	var all []string
-	for _, p := range parts {
-		all = append(all, p...)
-	}
-	return all
-}
-
-func repeated(tokens []string, times int) []string {
-	var all []string
-	for range times {
-		all = append(all, tokens...)
-	}
-	return all
-}

@@ -120,33 +120,49 @@ func (s *Scan) Load() (*components.Data, error) {
 		cut := len(all) * 8 / 10
 		train, test = all[:cut], all[cut:]
 	}
-	train, valid := holdOut(train, s.o.ValidFraction, rng)
-
-	var source, target []string
-	for _, c := range train {
-		source, target = append(source, c.Words...), append(target, c.Actions...)
+	once := everyIndex(len(train)) // of what is generated, each command is there once
+	if s.o.Split == Files {
+		once = occurOnce(train)
 	}
-	d := &components.Data{Source: components.NewVocabulary(source), Target: components.NewVocabulary(target)}
+	train, valid := holdOut(train, once, s.o.ValidFraction, rng)
+
+	d := &components.Data{
+		Source: components.NewVocabulary(distinct(train, func(c Command) []string { return c.Words })),
+		Target: components.NewVocabulary(distinct(train, func(c Command) []string { return c.Actions })),
+	}
 	d.Train, d.Valid, d.Test = numbered(train, d), numbered(valid, d), numbered(test, d)
 	return d, nil
 }
 
-// holdOut draws a fraction of the commands for validation, at least one, from
-// those that occur once: what a split repeats on purpose stays in train.
-func holdOut(commands []Command, fraction float64, rng *rand.Rand) (train, valid []Command) {
-	key := func(c Command) string { return strings.Join(c.Words, " ") }
-	times := map[string]int{}
-	for _, c := range commands {
-		times[key(c)]++
+func everyIndex(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// occurOnce is the indices of the commands that no other command repeats.
+func occurOnce(commands []Command) []int {
+	keys, times := make([]string, len(commands)), make(map[string]int, len(commands))
+	for i, c := range commands {
+		keys[i] = strings.Join(c.Words, " ")
+		times[keys[i]]++
 	}
 	var once []int
-	for i, c := range commands {
-		if times[key(c)] == 1 {
+	for i, key := range keys {
+		if times[key] == 1 {
 			once = append(once, i)
 		}
 	}
+	return once
+}
+
+// holdOut draws a fraction of the commands for validation, at least one, from
+// those that once names: what a split repeats on purpose stays in train.
+func holdOut(commands []Command, once []int, fraction float64, rng *rand.Rand) (train, valid []Command) {
 	rng.Shuffle(len(once), func(i, j int) { once[i], once[j] = once[j], once[i] })
-	held := map[int]bool{}
+	held := make([]bool, len(commands))
 	for _, i := range once[:min(len(once), max(1, int(fraction*float64(len(commands)))))] {
 		held[i] = true
 	}
@@ -160,13 +176,35 @@ func holdOut(commands []Command, fraction float64, rng *rand.Rand) (train, valid
 	return train, valid
 }
 
-func numbered(commands []Command, d *components.Data) components.Pairs {
-	ids := func(v *components.Vocabulary, tokens []string) []int32 {
-		out := make([]int32, len(tokens))
-		for i, token := range tokens {
-			out[i] = v.ID(token)
+// distinct is the tokens that of returns of the commands, each once, in the order
+// in which they come up.
+func distinct(commands []Command, of func(Command) []string) []string {
+	var tokens []string
+	seen := map[string]bool{}
+	for _, c := range commands {
+		for _, token := range of(c) {
+			if !seen[token] {
+				seen[token] = true
+				tokens = append(tokens, token)
+			}
 		}
-		return out
+	}
+	return tokens
+}
+
+// numbered is the commands in numbers, which lie in one piece of memory.
+func numbered(commands []Command, d *components.Data) components.Pairs {
+	total := 0
+	for _, c := range commands {
+		total += len(c.Words) + len(c.Actions)
+	}
+	all := make([]int32, 0, total)
+	ids := func(v *components.Vocabulary, tokens []string) []int32 {
+		from := len(all)
+		for _, token := range tokens {
+			all = append(all, v.ID(token))
+		}
+		return all[from:len(all):len(all)]
 	}
 	pairs := make(components.Pairs, len(commands))
 	for i, c := range commands {

@@ -204,7 +204,7 @@ func TestSimpleSplit(t *testing.T) {
 
 // The least that a valid_fraction gives is one pair.
 func TestValidFraction(t *testing.T) {
-	train, valid := holdOut(Commands()[:10], 1e-9, rand.New(rand.NewPCG(1, 2)))
+	train, valid := holdOut(Commands()[:10], everyIndex(10), 1e-9, rand.New(rand.NewPCG(1, 2)))
 	if len(train) != 9 || len(valid) != 1 {
 		t.Errorf("%d and %d commands, want 9 and 1", len(train), len(valid))
 	}
@@ -216,7 +216,7 @@ func TestRepeatedCommandsStayInTrain(t *testing.T) {
 	for range 20 {
 		commands = append(commands, commands[0])
 	}
-	train, valid := holdOut(commands, 0.9, rand.New(rand.NewPCG(1, 2)))
+	train, valid := holdOut(commands, occurOnce(commands), 0.9, rand.New(rand.NewPCG(1, 2)))
 	if len(valid) != 9 || len(train) != 21 {
 		t.Errorf("%d and %d commands, want 21 and 9", len(train), len(valid))
 	}
