@@ -21,8 +21,10 @@ type leaf struct {
 	packed []*packing
 }
 
-// packing is columns of a matrix in the kernel's layout, and the version of the
-// parameters it was made of.
+// packing is columns of a matrix in the kernel's layout, or in that of its
+// transpose, and the version of the parameters it was made of. A training step
+// wants one in its forward and the other in its backward pass, so they share
+// memory.
 type packing struct {
 	from, columns int
 	transposed    bool
@@ -176,8 +178,9 @@ func (v *Var) Name() string {
 }
 
 // Packed returns the matrix v, [rows, cols] as stored, in the kernel's layout;
-// transposed asks for [cols, rows]. v must be a parameter; it is packed again
-// only after [Params.Changed].
+// transposed asks for [cols, rows]. v must be a parameter. The result is valid
+// until it is asked for the other way; it is packed again only then and after
+// [Params.Changed].
 func Packed[F kernel.Float](v *Var, transposed bool) *kernel.Packed[F] {
 	return PackedColumns[F](Columns{Var: v}, v.Dim(1), transposed)
 }
@@ -188,7 +191,7 @@ func PackedColumns[F kernel.Float](c Columns, columns int, transposed bool) *ker
 	if l == nil {
 		panic("autodiff: Packed of a value that is not a parameter")
 	}
-	p := l.packing(c.From, columns, transposed)
+	p := l.packing(c.From, columns)
 	var out *kernel.Packed[F]
 	switch any(out).(type) {
 	case *kernel.Packed[float32]:
@@ -196,9 +199,9 @@ func PackedColumns[F kernel.Float](c Columns, columns int, transposed bool) *ker
 	case *kernel.Packed[float64]:
 		out = any(&p.f64).(*kernel.Packed[F])
 	}
-	if p.version != l.set.version {
+	if p.version != l.set.version || p.transposed != transposed {
 		packColumns(out, c, columns, transposed)
-		p.version = l.set.version
+		p.version, p.transposed = l.set.version, transposed
 	}
 	return out
 }
@@ -207,9 +210,9 @@ func PackedColumns[F kernel.Float](c Columns, columns int, transposed bool) *ker
 // it next to nothing.
 const manyRows = 256
 
-// PackedFor is [PackedColumns] for a product of so many rows, valid until the
-// next call: a weight that is used for many rows, and so but once an update, is
-// packed for each use, and takes no memory beside its own.
+// PackedFor is [PackedColumns] for products of so many rows together, valid until
+// the next call: a weight that is used for many rows, and so but once an update,
+// is packed for each use, and takes no memory beside its own.
 func PackedFor[F kernel.Float](t *Tape, rows int, c Columns, columns int, transposed bool) *kernel.Packed[F] {
 	if rows < manyRows {
 		return PackedColumns[F](c, columns, transposed)
@@ -234,13 +237,13 @@ func packColumns[F kernel.Float](p *kernel.Packed[F], c Columns, columns int, tr
 	}
 }
 
-func (l *leaf) packing(from, columns int, transposed bool) *packing {
+func (l *leaf) packing(from, columns int) *packing {
 	for _, p := range l.packed {
-		if p.from == from && p.columns == columns && p.transposed == transposed {
+		if p.from == from && p.columns == columns {
 			return p
 		}
 	}
-	p := &packing{from: from, columns: columns, transposed: transposed}
+	p := &packing{from: from, columns: columns}
 	l.packed = append(l.packed, p)
 	return p
 }

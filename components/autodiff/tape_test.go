@@ -188,7 +188,7 @@ func TestPanics(t *testing.T) {
 			autodiff.AdditiveAttention(tape, v(2, 3), v(2, 4), v(3), v(2, 5), inTurn(2), inTurn(2))
 		},
 		"autodiff: the values of a parameter that was only declared": func() { autodiff.Values[float32](autodiff.Declare().New("x", nil, 2)) },
-		"autodiff: Packed of a value that is not a parameter":        func() { autodiff.Packed[float32](v(2, 2), false) },
+		"autodiff: Packed of a value that is not a parameter":        func() { autodiff.PackedColumns[float32](autodiff.Columns{Var: v(2, 2)}, 2, false) },
 		"autodiff: attention: query is [2 3] of 1 sequences, key [2 3], value [4 3] of 1": func() {
 			at := func(x *autodiff.Var) autodiff.Columns { return autodiff.Columns{Var: x} }
 			autodiff.ScaledDotProduct(tape, at(v(2, 3)), at(v(2, 3)), at(v(4, 3)), inTurn(2), inTurn(4), autodiff.Heads{Num: 1, KeySize: 3, ValueSize: 3})

@@ -110,7 +110,7 @@ func unroll[F kernel.Float](t *autodiff.Tape, l *layer, x *autodiff.Var, p *pack
 	if l.kind == gru {
 		op.hiddens = autodiff.Floats[F](t, p.total*width)
 	}
-	weight := autodiff.Packed[F](l.weightHH, true)
+	weight := autodiff.PackedFor[F](t, p.total, autodiff.Columns{Var: l.weightHH}, hidden, true)
 	zero := autodiff.Zeros[F](t, batch*hidden)
 	for step := range p.counts {
 		op.step(step, hidden, weight, zero)
@@ -238,7 +238,7 @@ func (op *unrollOp[F]) Backward() {
 	dh0 := autodiff.Zeros[F](t, batch*hidden)
 	zero := autodiff.Zeros[F](t, batch*hidden)
 	scratch := autodiff.Floats[F](t, batch*hidden)
-	weight := autodiff.Packed[F](op.weightHH, false)
+	weight := autodiff.PackedFor[F](t, total, autodiff.Columns{Var: op.weightHH}, hidden, false)
 	for step := len(op.counts) - 1; step >= 0; step-- {
 		op.stepBackward(step, hidden, weight, dh, dc, da, dhiddens, dh0, zero, scratch)
 	}
