@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
+	"runtime"
 	"time"
 
 	"exp/components"
@@ -123,6 +124,8 @@ func newTrial(c Config, sink Sink) (*trial, error) {
 		return nil, fmt.Errorf("train.schedule: %w", err)
 	}
 	t.order = newOrder(c.Data.Train, c.Training, c.derive("order"))
+	params.Changed()
+	runtime.GC() // what the initial values were computed in is for the first step
 	return t, nil
 }
 
