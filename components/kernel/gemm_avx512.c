@@ -106,11 +106,16 @@ void exp_columns_avx512(const struct exp_block *t, int64_t m, int64_t cols, cons
 	}
 }
 
-// transpose_16 stores the columns of 16 rows, the first cols of them, as rows.
-EXP_INLINE EXP_AVX512 void transpose_16(__m512 *r, int64_t cols, float *dst) {
-	__m512 s[16];
+// pack_16 makes 16 rows of a panel of the cols columns of as many rows as fill
+// groups of four; the constant groups spares the work of those that are not there.
+EXP_INLINE EXP_AVX512 void pack_16(const int groups, int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst) {
+	const __mmask16 some = (__mmask16)(0xffff >> (16 - cols));
+	const __m512 zero = _mm512_setzero_ps();
+	__m512 r[16], s[16];
+#pragma GCC unroll 16
+	for (int i = 0; i < 4 * groups; i++) r[i] = i < rows ? _mm512_maskz_loadu_ps(some, src + i * lds) : zero;
 #pragma GCC unroll 4
-	for (int i = 0; i < 16; i += 4) { // four by four within each quarter
+	for (int i = 0; i < 4 * groups; i += 4) { // four by four within each quarter
 		__m512 a = _mm512_unpacklo_ps(r[i], r[i + 1]), b = _mm512_unpackhi_ps(r[i], r[i + 1]);
 		__m512 c = _mm512_unpacklo_ps(r[i + 2], r[i + 3]), d = _mm512_unpackhi_ps(r[i + 2], r[i + 3]);
 		s[i] = _mm512_shuffle_ps(a, c, 0x44), s[i + 1] = _mm512_shuffle_ps(a, c, 0xee);
@@ -118,10 +123,24 @@ EXP_INLINE EXP_AVX512 void transpose_16(__m512 *r, int64_t cols, float *dst) {
 	}
 #pragma GCC unroll 4
 	for (int i = 0; i < 4; i++) { // the quarters of columns i, i+4, i+8, i+12
-		__m512 a = _mm512_shuffle_f32x4(s[i], s[i + 4], 0x44), b = _mm512_shuffle_f32x4(s[i + 8], s[i + 12], 0x44);
-		__m512 c = _mm512_shuffle_f32x4(s[i], s[i + 4], 0xee), d = _mm512_shuffle_f32x4(s[i + 8], s[i + 12], 0xee);
+		if (groups == 1) {
+			r[i] = _mm512_zextps128_ps512(_mm512_castps512_ps128(s[i]));
+			r[i + 4] = _mm512_zextps128_ps512(_mm512_extractf32x4_ps(s[i], 1));
+			r[i + 8] = _mm512_zextps128_ps512(_mm512_extractf32x4_ps(s[i], 2));
+			r[i + 12] = _mm512_zextps128_ps512(_mm512_extractf32x4_ps(s[i], 3));
+			continue;
+		}
+		__m512 a = _mm512_shuffle_f32x4(s[i], s[i + 4], 0x44), c = _mm512_shuffle_f32x4(s[i], s[i + 4], 0xee), b = zero, d = zero;
+		if (groups == 4) {
+			b = _mm512_shuffle_f32x4(s[i + 8], s[i + 12], 0x44), d = _mm512_shuffle_f32x4(s[i + 8], s[i + 12], 0xee);
+		}
 		r[i] = _mm512_shuffle_f32x4(a, b, 0x88), r[i + 4] = _mm512_shuffle_f32x4(a, b, 0xdd);
 		r[i + 8] = _mm512_shuffle_f32x4(c, d, 0x88), r[i + 12] = _mm512_shuffle_f32x4(c, d, 0xdd);
+	}
+	if (cols == 16) {
+#pragma GCC unroll 16
+		for (int i = 0; i < 16; i++) _mm512_storeu_ps(dst + i * EXP_PANEL, r[i]);
+		return;
 	}
 #pragma GCC unroll 16
 	for (int i = 0; i < 16; i++) {
@@ -130,13 +149,17 @@ EXP_INLINE EXP_AVX512 void transpose_16(__m512 *r, int64_t cols, float *dst) {
 }
 
 EXP_AVX512 void exp_pack_transposed_avx512(int64_t rows, int64_t k, const float *src, int64_t lds, float *dst) {
-	for (int64_t p = 0; p < k; p += 16) {
+	for (int64_t p = 0; p < k; p += 16, src += 16, dst += 16 * EXP_PANEL) {
 		int64_t cols = k - p < 16 ? k - p : 16;
-		__mmask16 some = (__mmask16)(0xffff >> (16 - cols));
-		__m512 r[16];
-#pragma GCC unroll 16
-		for (int i = 0; i < 16; i++) r[i] = i < rows ? _mm512_maskz_loadu_ps(some, src + i * lds + p) : _mm512_setzero_ps();
-		transpose_16(r, cols, dst + p * EXP_PANEL);
+		if (rows <= 4) {
+			pack_16(1, rows, cols, src, lds, dst);
+		} else if (rows <= 8) {
+			pack_16(2, rows, cols, src, lds, dst);
+		} else if (rows < 16) {
+			pack_16(4, rows, cols, src, lds, dst);
+		} else {
+			pack_16(4, 16, cols, src, lds, dst);
+		}
 	}
 }
 
