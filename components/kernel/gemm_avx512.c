@@ -112,16 +112,16 @@ EXP_INLINE EXP_AVX512 void pack_16(const int groups, int64_t rows, int64_t cols,
 	const __mmask16 some = (__mmask16)(0xffff >> (16 - cols));
 	const __m512 zero = _mm512_setzero_ps();
 	__m512 r[16], s[16];
-#pragma GCC unroll 16
+	EXP_UNROLL(16)
 	for (int i = 0; i < 4 * groups; i++) r[i] = i < rows ? _mm512_maskz_loadu_ps(some, src + i * lds) : zero;
-#pragma GCC unroll 4
+	EXP_UNROLL(4)
 	for (int i = 0; i < 4 * groups; i += 4) { // four by four within each quarter
 		__m512 a = _mm512_unpacklo_ps(r[i], r[i + 1]), b = _mm512_unpackhi_ps(r[i], r[i + 1]);
 		__m512 c = _mm512_unpacklo_ps(r[i + 2], r[i + 3]), d = _mm512_unpackhi_ps(r[i + 2], r[i + 3]);
 		s[i] = _mm512_shuffle_ps(a, c, 0x44), s[i + 1] = _mm512_shuffle_ps(a, c, 0xee);
 		s[i + 2] = _mm512_shuffle_ps(b, d, 0x44), s[i + 3] = _mm512_shuffle_ps(b, d, 0xee);
 	}
-#pragma GCC unroll 4
+	EXP_UNROLL(4)
 	for (int i = 0; i < 4; i++) { // the quarters of columns i, i+4, i+8, i+12
 		if (groups == 1) {
 			r[i] = _mm512_zextps128_ps512(_mm512_castps512_ps128(s[i]));
@@ -138,11 +138,11 @@ EXP_INLINE EXP_AVX512 void pack_16(const int groups, int64_t rows, int64_t cols,
 		r[i + 8] = _mm512_shuffle_f32x4(c, d, 0x88), r[i + 12] = _mm512_shuffle_f32x4(c, d, 0xdd);
 	}
 	if (cols == 16) {
-#pragma GCC unroll 16
+	EXP_UNROLL(16)
 		for (int i = 0; i < 16; i++) _mm512_storeu_ps(dst + i * EXP_PANEL, r[i]);
 		return;
 	}
-#pragma GCC unroll 16
+	EXP_UNROLL(16)
 	for (int i = 0; i < 16; i++) {
 		if (i < cols) _mm512_storeu_ps(dst + i * EXP_PANEL, r[i]);
 	}
