@@ -12,7 +12,7 @@
 // reference twin; float64 is for gradient checks, not for speed. [Path] names
 // what float32 runs, and the environment variable EXP_KERNEL selects it: avx512,
 // avx2, neon, portable, or reference, the twins. NEON is written out for products
-// alone: the compiler makes it of the rest of the portable C.
+// alone: of the rest, the compiler makes it where it can.
 //
 // All paths give the same bits. Every element of a product is one chain of
 // fused multiply-adds in ascending order of the summed index, so neither block

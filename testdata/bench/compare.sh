@@ -13,7 +13,8 @@
 # each program measures it.
 #
 # EXP_TORCH_BENCH names the PyTorch program. Both must have the same number of
-# parameters: a row where they do not is reported, and the exit code is 1.
+# parameters, but that its additive attention adds a bias to the keys, one number
+# a hidden unit: a row where they do not is reported, and the exit code is 1.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -86,7 +87,7 @@ rows | only=$only awk '$1 ~ ENVIRON["only"]' >"$work/rows"
 cat >"$work/summarise.py" <<'PYTHON'
 import json, statistics, sys
 
-format, row, ours, theirs = sys.argv[1:]
+format, row, bias, ours, theirs = sys.argv[1:]
 ours, theirs = ([json.loads(line) for line in open(file)] for file in (ours, theirs))
 median = lambda runs, key: statistics.median(r[key] for r in runs)
 ratios = sorted(o["tokens_per_second"] / t["tok_s"] for o, t in zip(ours, theirs))
@@ -100,7 +101,7 @@ if format == "json":
 else:
     print("{row:26} {ours_parameters:>12,} {ours_tok_s:>10,.0f} {torch_tok_s:>10,.0f}  {ratio:>6.2f} {ratio_min:>6.2f} {ratio_max:>6.2f}  "
           "{ours_x_floor:>6.2f} {torch_x_floor_cal:>6.2f}  {ours_rss_mb:>6.0f} {torch_rss_mb:>6.0f}".format(**out), flush=True)
-if out["ours_parameters"] != out["torch_parameters"]:
+if out["ours_parameters"] + int(bias) != out["torch_parameters"]:
     sys.exit("compare.sh: {row}: exp has {ours_parameters:,} parameters and PyTorch {torch_parameters:,}".format(**out))
 PYTHON
 
@@ -127,6 +128,10 @@ while read -r name file hidden vocabulary mode arguments; do
 			--steps "$steps" --max-seconds "$seconds" >>"$work/theirs"
 		round=$((round + 1))
 	done
-	"$python" "$work/summarise.py" "$format" "$name" "$work/ours" "$work/theirs" || failed=1
+	case $name in
+	*additive*) bias=$hidden ;;
+	*) bias=0 ;;
+	esac
+	"$python" "$work/summarise.py" "$format" "$name" "$bias" "$work/ours" "$work/theirs" || failed=1
 done <"$work/rows"
 exit $failed
