@@ -64,7 +64,7 @@ func linear[F kernel.Float](t *Tape, x *Var, w Columns, b, y *Var, accumulate bo
 	}
 	kernel.GemmPacked(x.Rows(), Values[F](x), in, PackedFor[F](t, x.Rows(), w, in, true), Values[F](y), out, bias, accumulate)
 	if t.recording {
-		sum := sumInLoop[F](t, w, in, b, x.Rows()) // an entry before this one's
+		sum := sumInLoop[F](t, w, in, b, y) // an entry before this one's
 		op := Record[linearOp[F]](t)
 		op.x, op.w, op.b, op.y, op.sum = x, w, b, y, sum
 	}

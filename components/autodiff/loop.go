@@ -1,12 +1,17 @@
 package autodiff
 
-import "exp/components/kernel"
+import (
+	"unsafe"
+
+	"exp/components/kernel"
+)
 
 // loop is what the tape knows of a stretch between [Tape.EnterLoop] and
 // [Tape.LeaveLoop].
 type loop struct {
-	inside bool
-	sums   []collected
+	inside   bool
+	storages int // taken before it
+	sums     []collected
 }
 
 // EnterLoop begins a stretch of the tape that applies the same linear maps step
@@ -19,7 +24,7 @@ func (t *Tape) EnterLoop() {
 	if t.loop.inside {
 		panic("autodiff: a loop in a loop")
 	}
-	t.loop.inside = true
+	t.loop.inside, t.loop.storages = true, t.storages.used
 }
 
 // LeaveLoop ends the stretch that EnterLoop began.
@@ -41,43 +46,74 @@ type weightSumOp[F kernel.Float] struct {
 	w           Columns
 	b           *Var
 	in          int
-	total, rows int // of all steps; added so far
-	x, dy       []F // [total, in], [total, out]
+	total, rows int // of all steps; added so far, from the last
+	x, dy       []F // [total, in], [total, out], of which the last rows are there
+
+	// inPlace says that the results of all steps are of before the loop, such as
+	// the parts of one, and so are their gradients when this entry runs backward:
+	// dy is [rows, out] where they lie, as long as each lies before the one after.
+	inPlace bool
 }
 
-// sumInLoop returns the entry that collects the rows of the map of w and b, nil
-// outside a loop, and has it expect rows more.
-func sumInLoop[F kernel.Float](t *Tape, w Columns, in int, b *Var, rows int) *weightSumOp[F] {
+// sumInLoop returns the entry that collects the rows of the map of w and b to y,
+// nil outside a loop, and has it expect those of y.
+func sumInLoop[F kernel.Float](t *Tape, w Columns, in int, b, y *Var) *weightSumOp[F] {
 	if !t.loop.inside {
 		return nil
 	}
 	for _, s := range t.loop.sums {
 		if s.w == w && s.in == in && s.b == b {
 			sum := s.op.(*weightSumOp[F])
-			sum.total += rows
+			sum.total += y.Rows()
+			sum.inPlace = sum.inPlace && y.storage.number < t.loop.storages
 			return sum
 		}
 	}
 	sum := Record[weightSumOp[F]](t)
-	sum.tape, sum.w, sum.b, sum.in, sum.total = t, w, b, in, rows
+	sum.tape, sum.w, sum.b, sum.in, sum.total, sum.inPlace = t, w, b, in, y.Rows(), y.storage.number < t.loop.storages
 	t.loop.sums = append(t.loop.sums, collected{w, in, b, sum})
 	return sum
 }
 
+// add adds the rows of the step before those added so far.
 func (op *weightSumOp[F]) add(rows int, x, dy []F) {
 	out := op.w.Var.Dim(0)
+	at := op.total - op.rows - rows
 	if op.x == nil {
-		op.x, op.dy = kept[F](op.tape, op.total*op.in), kept[F](op.tape, op.total*out)
+		op.x = kept[F](op.tape, op.total*op.in)
 	}
-	copy(op.x[op.rows*op.in:], x[:rows*op.in])
-	copy(op.dy[op.rows*out:], dy[:rows*out])
+	copy(op.x[at*op.in:], x[:rows*op.in])
+	dy = dy[:rows*out]
+	switch {
+	case op.inPlace && (op.rows == 0 || lieBefore(dy, op.dy)):
+		op.dy = unsafe.Slice(unsafe.SliceData(dy), (op.rows+rows)*out)
+	case op.inPlace || op.dy == nil:
+		all := kept[F](op.tape, op.total*out)
+		copy(all[(op.total-op.rows)*out:], op.dy)
+		op.dy, op.inPlace = all, false
+		fallthrough
+	default:
+		copy(op.dy[at*out:], dy)
+	}
 	op.rows += rows
 }
 
+// lieBefore says that b begins where a ends.
+func lieBefore[F kernel.Float](a, b []F) bool {
+	return unsafe.Add(unsafe.Pointer(unsafe.SliceData(a)), len(a)*int(unsafe.Sizeof(*new(F)))) == unsafe.Pointer(unsafe.SliceData(b))
+}
+
 func (op *weightSumOp[F]) Backward() {
-	if op.rows > 0 {
-		linearWeightBackward(op.w, op.b, op.rows, op.in, op.x, op.dy)
-		giveBack(op.tape, op.x)
+	if op.rows == 0 {
+		return
+	}
+	dy, missing := op.dy, op.total-op.rows
+	if !op.inPlace {
+		dy = dy[missing*op.w.Var.Dim(0):]
+	}
+	linearWeightBackward(op.w, op.b, op.rows, op.in, op.x[missing*op.in:], dy)
+	giveBack(op.tape, op.x)
+	if !op.inPlace {
 		giveBack(op.tape, op.dy)
 	}
 }

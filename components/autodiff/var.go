@@ -86,6 +86,7 @@ type storage struct {
 	value    unsafe.Pointer // nil: a parameter that is only declared
 	grad     unsafe.Pointer // nil: nothing has reached it yet
 	size     int
+	number   int // of the tape's storages taken before; a part has that of the whole
 	dtype    DType
 	constant bool // takes no gradient
 	ownsGrad bool // grad is a piece of the arena, to be given back
@@ -106,7 +107,7 @@ func (t *Tape) NewVar(shape Shape) *Var {
 // declare is NewVar without the memory.
 func (t *Tape) declare(shape Shape) *Var {
 	s := t.storages.take()
-	s.tape, s.size, s.dtype = t, shape.Size(), t.dtype
+	s.tape, s.size, s.number, s.dtype = t, shape.Size(), t.storages.used-1, t.dtype
 	s.constant = !t.recording
 	v := take[Var](t.slabs)
 	v.shape, v.storage = shape, s
