@@ -31,7 +31,10 @@ func Parallel(n, nanoseconds int, r Ranged) {
 		return
 	}
 	threads := len(*helpers) + 1
-	j := lent.takeJob()
+	j := lent.jobs.take()
+	if j == nil {
+		j = &job{done: make(chan struct{}, 1)}
+	}
 	j.ranged, j.n, j.threads = r, n, threads
 	j.parts = min(n, nanoseconds/grain, partsThread*threads, maxParts)
 	j.taken.Store(0)
@@ -47,7 +50,7 @@ func Parallel(n, nanoseconds int, r Ranged) {
 	j.wait()
 	failure := j.failure.Swap(nil)
 	j.ranged, j.offered = nil, j.offered[:0]
-	lent.giveJob(j)
+	lent.jobs.give(j)
 	if failure != nil {
 		panic(failure)
 	}
@@ -94,25 +97,8 @@ var lent crew
 type crew struct {
 	helpers atomic.Pointer[[]*helper] // nil of none; a new slice at each change
 
-	mu   sync.Mutex
-	idle []*job
-}
-
-func (c *crew) takeJob() *job {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if n := len(c.idle); n > 0 {
-		j := c.idle[n-1]
-		c.idle = c.idle[:n-1]
-		return j
-	}
-	return &job{done: make(chan struct{}, 1)}
-}
-
-func (c *crew) giveJob(j *job) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.idle = append(c.idle, j)
+	mu   sync.Mutex // of changes
+	jobs freeList[job]
 }
 
 // change replaces the helpers by what f makes of them.
@@ -293,10 +279,7 @@ func (h *helper) await(stop <-chan struct{}) *job {
 
 // calls keeps the arguments of operations of one kind where helpers can see
 // them. The zero value is ready.
-type calls[R Ranged] struct {
-	mu   sync.Mutex
-	idle []*R
-}
+type calls[R Ranged] struct{ free freeList[R] }
 
 // parallel is [Parallel] of r, which it copies if there is somebody to share it
 // with.
@@ -305,26 +288,40 @@ func (c *calls[R]) parallel(n, nanoseconds int, r R) {
 		r.Range(0, n)
 		return
 	}
-	p := c.take()
+	p := c.free.take()
+	if p == nil {
+		p = new(R)
+	}
 	*p = r
-	defer c.give(p)
+	defer func() {
+		*p = *new(R) // it must keep no memory alive
+		c.free.give(p)
+	}()
 	Parallel(n, nanoseconds, any(p).(Ranged))
 }
 
-func (c *calls[R]) take() *R {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if n := len(c.idle); n > 0 {
-		p := c.idle[n-1]
-		c.idle = c.idle[:n-1]
-		return p
-	}
-	return new(R)
+// A freeList keeps what is used again and again, by any goroutine. The zero value
+// is empty.
+type freeList[T any] struct {
+	mu   sync.Mutex
+	idle []*T
 }
 
-func (c *calls[R]) give(p *R) {
-	*p = *new(R) // it must keep no memory alive
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.idle = append(c.idle, p)
+// take returns one, nil where there is none.
+func (l *freeList[T]) take() *T {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(l.idle)
+	if n == 0 {
+		return nil
+	}
+	x := l.idle[n-1]
+	l.idle = l.idle[:n-1]
+	return x
+}
+
+func (l *freeList[T]) give(x *T) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.idle = append(l.idle, x)
 }
