@@ -21,9 +21,7 @@ int64_t exp_attention_scratch(const struct exp_attention *t, int backward) {
 
 // visible is the number of keys that query i sees.
 static int64_t visible(const struct exp_attention *t, const struct exp_attention_rows *r, int64_t i) {
-	if (!t->causal) return r->keys;
-	int64_t n = min64(r->keys, i + 1 + t->shift);
-	return n > 0 ? n : 0;
+	return t->causal ? min64(r->keys, i + 1) : r->keys;
 }
 
 // by_packed is C[m,n] = A[m,k] B[k,n], where B is packed.

@@ -26,9 +26,8 @@ type AttentionShape struct {
 	LdK, LdV  int     // from one key, one value to the next
 	LdY       int     // from one context to the next
 	Scale     float64 // of the scores
-	Causal    bool    // query t sees keys 0..t+Shift
-	Shift     int
-	MaxKeys   int // of a sequence
+	Causal    bool    // query t sees keys 0..t only
+	MaxKeys   int     // of a sequence
 }
 
 // AttentionRows is where the queries and the keys of a sequence lie: the first
@@ -49,7 +48,7 @@ func (s *AttentionShape) c() C.struct_exp_attention {
 	return C.struct_exp_attention{
 		heads: C.int64_t(s.Heads), key_size: C.int64_t(s.KeySize), value_size: C.int64_t(s.ValueSize),
 		ld_q: C.int64_t(s.LdQ), ld_k: C.int64_t(s.LdK), ld_v: C.int64_t(s.LdV), ld_y: C.int64_t(s.LdY),
-		causal: C.int64_t(cBool(s.Causal)), shift: C.int64_t(s.Shift), max_keys: C.int64_t(s.MaxKeys),
+		causal: C.int64_t(cBool(s.Causal)), max_keys: C.int64_t(s.MaxKeys),
 		scale: C.float(s.Scale),
 	}
 }
@@ -59,7 +58,7 @@ func (s *AttentionShape) visible(r AttentionRows, i int) int {
 	if !s.Causal {
 		return int(r.Keys)
 	}
-	return max(0, min(int(r.Keys), i+1+s.Shift))
+	return min(int(r.Keys), i+1)
 }
 
 // Attention is scaled dot-product attention (Vaswani et al. 2017, equation 1) of

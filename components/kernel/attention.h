@@ -10,7 +10,7 @@ enum { EXP_ATTENTION_BLOCK = 28 }; // queries whose scores are held at a time: t
 struct exp_attention {
 	int64_t heads, key_size, value_size;
 	int64_t ld_q, ld_k, ld_v, ld_y;
-	int64_t causal, shift;
+	int64_t causal;
 	int64_t max_keys; // of a sequence
 	float scale;
 };

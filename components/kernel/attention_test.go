@@ -20,7 +20,7 @@ type attentionCase[F Float] struct {
 func newAttentionCase[F Float](rng *rand.Rand, longest int) *attentionCase[F] {
 	c := &attentionCase[F]{shape: AttentionShape{
 		Heads: 1 + rng.IntN(3), KeySize: 1 + rng.IntN(20), ValueSize: 1 + rng.IntN(20),
-		Scale: 0.5, Causal: rng.IntN(2) == 0, Shift: rng.IntN(5) - 1,
+		Scale: 0.5, Causal: rng.IntN(2) == 0,
 	}}
 	s := &c.shape
 	for range rng.IntN(4) {
@@ -103,7 +103,7 @@ func TestAttentionByParts(t *testing.T) {
 	for _, causal := range []bool{false, true} {
 		q, k, v := randomSlice[float32](rng, T*size), randomSlice[float32](rng, S*size), randomSlice[float32](rng, S*size)
 		s := &AttentionShape{Heads: 1, KeySize: size, ValueSize: size, LdQ: size, LdK: size, LdV: size, LdY: size,
-			Scale: 0.3, Causal: causal, Shift: S - T, MaxKeys: S}
+			Scale: 0.3, Causal: causal, MaxKeys: S}
 		got, want, w := make([]float32, T*size), make([]float32, T*size), make([]float32, T*S)
 		Attention(s, []AttentionRows{{0, T, 0, S}}, q, k, v, got, make([]float32, 2*T), make([]float32, s.Scratch(false)))
 
@@ -113,7 +113,7 @@ func TestAttentionByParts(t *testing.T) {
 		for i := range valid {
 			valid[i] = S
 			if causal {
-				valid[i] = int32(min(S, i+1+S-T))
+				valid[i] = int32(min(S, i+1))
 			}
 		}
 		SoftmaxRows(T, S, w, S, valid)
