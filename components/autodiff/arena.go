@@ -1,69 +1,60 @@
 package autodiff
 
 import (
-	"math/bits"
+	"cmp"
 	"reflect"
+	"slices"
 	"unsafe"
 )
 
 // arena hands out memory that is taken back all at once, or piece by piece as a
 // backward pass goes, for what comes after it. Its chunks hold no Go pointers and
-// stay where they are: a step like the one before finds the same places.
+// stay where they are: a step like the one before finds the same places. Nothing is
+// written to a chunk before it is handed out, so the system gives it no memory either.
 type arena struct {
-	chunks [][]uint64
-	chunk  int // in use
-	used   int // words used of it
-	pieces []piece
-	free   map[int][]unsafe.Pointer // given back, by size in words
+	chunks []piece
+	free   []piece // by address; no two touch
+	pieces []piece // handed out by takePiece
+	used   int     // words handed out
+	peak   int     // the most that were at once
 	poison bool
 }
 
-// piece is memory handed out.
+// piece is so many words of memory.
 type piece struct {
 	at    unsafe.Pointer
 	words int
 }
 
+func (p piece) end() unsafe.Pointer { return unsafe.Add(p.at, 8*p.words) }
+
 const (
-	chunkWords = 1 << 19 // of 8 bytes, but for the first chunk and larger pieces
-	firstChunk = 1 << 16
-	alignWords = 8   // 64 bytes: a cache line
-	worthwhile = 512 // words from which on a piece is given back
+	firstChunk = 1 << 16 // words of 8 bytes
+	alignWords = 8       // 64 bytes: a cache line
 )
 
-// wordsOf is the words that are taken for so many bytes: whole cache lines, and
-// for what is given back one of 16 sizes an octave, so that batches of ever other
-// numbers of tokens take each other's pieces.
-func wordsOf(bytes int) int {
-	words := (bytes + 63) / 64 * alignWords
-	if words < worthwhile {
-		return words
-	}
-	apart := 1 << (bits.Len(uint(words-1)) - 5)
-	return (words + apart - 1) / apart * apart
-}
+// wordsOf is the words that are taken for so many bytes: whole cache lines.
+func wordsOf(bytes int) int { return (bytes + 63) / 64 * alignWords }
 
-// take returns bytes of uninitialised memory, aligned to a cache line.
+// take returns bytes of uninitialised memory, aligned to a cache line: the first
+// that is free, so that what was in use before is used again.
 func (a *arena) take(bytes int) unsafe.Pointer {
 	words := wordsOf(bytes)
-	if free := a.free[words]; len(free) > 0 {
-		p := free[len(free)-1]
-		a.free[words] = free[:len(free)-1]
-		return p
+	i := slices.IndexFunc(a.free, func(p piece) bool { return p.words >= words })
+	if i < 0 {
+		a.grow(words)
+		return a.take(bytes)
 	}
-	for a.chunk < len(a.chunks) && a.used+words > len(a.chunks[a.chunk]) {
-		a.chunk, a.used = a.chunk+1, 0
+	p := &a.free[i]
+	at := p.at
+	if p.words -= words; p.words == 0 {
+		a.free = slices.Delete(a.free, i, i+1)
+	} else {
+		p.at = unsafe.Add(at, 8*words)
 	}
-	if a.chunk == len(a.chunks) {
-		size := chunkWords
-		if a.chunk == 0 {
-			size = firstChunk
-		}
-		a.chunks = append(a.chunks, a.newChunk(max(size, words)))
-	}
-	p := unsafe.Pointer(unsafe.SliceData(a.chunks[a.chunk][a.used:]))
 	a.used += words
-	return p
+	a.peak = max(a.peak, a.used)
+	return at
 }
 
 // takePiece is take of what [arena.giveBack] is to take back.
@@ -73,35 +64,58 @@ func (a *arena) takePiece(bytes int) unsafe.Pointer {
 	return p
 }
 
-// giveBack makes a piece free to be taken again.
+// giveBack makes a piece free to be taken again, together with what is free
+// beside it.
 func (a *arena) giveBack(p piece) {
-	if p.words < worthwhile {
+	if p.words == 0 {
 		return
 	}
 	if a.poison {
-		fillNaN(unsafe.Slice((*uint64)(p.at), p.words))
+		fillNaN(p)
 	}
-	if a.free == nil {
-		a.free = map[int][]unsafe.Pointer{}
+	a.used -= p.words
+	i, _ := slices.BinarySearchFunc(a.free, uintptr(p.at), func(f piece, at uintptr) int { return cmp.Compare(uintptr(f.at), at) })
+	before, after := i > 0 && a.free[i-1].end() == p.at, i < len(a.free) && p.end() == a.free[i].at
+	switch {
+	case before && after:
+		a.free[i-1].words += p.words + a.free[i].words
+		a.free = slices.Delete(a.free, i, i+1)
+	case before:
+		a.free[i-1].words += p.words
+	case after:
+		a.free[i] = piece{p.at, p.words + a.free[i].words}
+	default:
+		a.free = slices.Insert(a.free, i, p)
 	}
-	a.free[p.words] = append(a.free[p.words], p.at)
 }
 
-func (a *arena) newChunk(words int) []uint64 {
+// grow adds a chunk of at least so many words, and as many as there are: pieces
+// do not reach from one into the next, so there should be few.
+func (a *arena) grow(words int) {
+	held := firstChunk
+	for _, c := range a.chunks {
+		held += c.words
+	}
+	c := newChunk(max(words, held))
+	if a.poison {
+		fillNaN(c)
+	}
+	a.chunks = append(a.chunks, c)
+	slices.SortFunc(a.chunks, func(a, b piece) int { return cmp.Compare(uintptr(a.at), uintptr(b.at)) })
+	a.used += c.words
+	a.giveBack(c)
+}
+
+// newChunk returns zeroed memory. No two chunks touch.
+func newChunk(words int) piece {
 	chunk := make([]uint64, words+alignWords)
 	skew := (64 - int(uintptr(unsafe.Pointer(unsafe.SliceData(chunk)))%64)) % 64 / 8
-	chunk = chunk[skew : skew+words]
-	if a.poison {
-		fillNaN(chunk)
-	}
-	return chunk
+	return piece{unsafe.Pointer(&chunk[skew]), words}
 }
 
 func (a *arena) reset() {
-	a.chunk, a.used, a.pieces = 0, 0, a.pieces[:0]
-	for words, free := range a.free {
-		a.free[words] = free[:0]
-	}
+	a.pieces, a.used = a.pieces[:0], 0
+	a.free = append(a.free[:0], a.chunks...)
 	if a.poison {
 		for _, c := range a.chunks {
 			fillNaN(c)
@@ -111,8 +125,9 @@ func (a *arena) reset() {
 
 // fillNaN makes every word two float32 NaNs, which are one float64 NaN too: all
 // bits set but the signs.
-func fillNaN(words []uint64) {
+func fillNaN(p piece) {
 	const nan = 0x7fffffff
+	words := unsafe.Slice((*uint64)(p.at), p.words)
 	for i := range words {
 		words[i] = nan<<32 | nan
 	}

@@ -78,13 +78,15 @@ func linearCrossEntropy[F kernel.Float](t *Tape, x, w, b *Var, targets []int32, 
 	return loss
 }
 
-// mean is summed in double precision: it is what is recorded of a step.
+// mean is summed in double precision: it is what is recorded of a step, and so
+// stays valid after the backward pass.
 func mean[F kernel.Float](t *Tape, losses []F) *Var {
 	sum := 0.0
 	for _, l := range losses {
 		sum += float64(l)
 	}
-	loss := t.New(1)
+	loss := t.declare(NewShape(1))
+	loss.storage.value = t.arena.take(loss.storage.bytes())
 	Values[F](loss)[0] = F(sum / float64(len(losses)))
 	return loss
 }

@@ -90,8 +90,14 @@ func (op *linearOp[F]) Backward() {
 
 // linearWeightBackward: dW += dyᵀ x, db += Σ dy, for x [rows, in] and dy [rows, out].
 func linearWeightBackward[F kernel.Float](w Columns, b *Var, rows, in int, x, dy []F) {
-	out := w.Var.Dim(0)
-	kernel.Gemm(true, false, out, in, rows, dy, out, x, in, Grad[F](w.Var)[w.From:], w.width(), true)
+	out, first := w.Var.Dim(0), false
+	var dw []F
+	if in == w.width() {
+		dw, first = gradToWrite[F](w.Var)
+	} else {
+		dw = Grad[F](w.Var)[w.From:]
+	}
+	kernel.Gemm(true, false, out, in, rows, dy, out, x, in, dw, w.width(), !first)
 	if b != nil {
 		kernel.SumRows(Grad[F](b), rows, out, dy, out)
 	}

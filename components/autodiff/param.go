@@ -5,7 +5,6 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"slices"
-	"unsafe"
 
 	"gorgonia.org/tensor"
 
@@ -41,13 +40,14 @@ type Params struct {
 }
 
 type paramSet struct {
-	dtype    DType
-	seed     uint64
-	declared bool // shapes only
-	version  uint64
-	list     []*Var
-	byName   map[string]*Var
-	drawn    []float64 // what draws returns
+	dtype     DType
+	seed      uint64
+	declared  bool // shapes only
+	version   uint64
+	list      []*Var
+	gradients *Tape // in whose memory they lie; nil: in their own
+	byName    map[string]*Var
+	drawn     []float64 // what draws returns
 }
 
 // draws returns n zeros for an Init to fill. All parameters share them: left to
@@ -110,10 +110,7 @@ func (p *Params) New(name string, init Init, dims ...int) *Var {
 
 func (v *Var) allocate() {
 	s := v.storage
-	words := func() unsafe.Pointer {
-		return unsafe.Pointer(unsafe.SliceData(new(arena).newChunk(wordsOf(s.bytes()))))
-	}
-	s.value, s.grad = words(), words()
+	s.value = newChunk(wordsOf(s.bytes())).at
 	s.leaf.dense = newDense(s.dtype, s.value, v.shape)
 }
 
@@ -141,14 +138,12 @@ func (p *Params) Count() int {
 	return n
 }
 
-// ZeroGrad makes every gradient zero.
-func (p *Params) ZeroGrad() {
+// ZeroGrad makes every gradient zero. Until the next Reset of t, they lie in its
+// memory: what the backward pass has no more use for makes room for them.
+func (p *Params) ZeroGrad(t *Tape) {
+	p.set.gradients = t
 	for _, v := range p.set.list {
-		if p.set.dtype == Float32 {
-			clear(Grad[float32](v))
-		} else {
-			clear(Grad[float64](v))
-		}
+		v.storage.grad = nil
 	}
 }
 

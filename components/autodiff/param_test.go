@@ -59,8 +59,11 @@ func TestSet(t *testing.T) {
 		t.Errorf("x is %v, %v", x.Float32s(), err)
 	}
 	autodiff.Grad[float64](x)[1] = 3
-	params.ZeroGrad()
-	if got := x.GradFloat32s(); !slices.Equal(got, []float32{0, 0}) {
+	params.ZeroGrad(autodiff.NewTape(autodiff.Float64))
+	if x.HasGrad() {
+		t.Errorf("gradient is %v after ZeroGrad", x.GradFloat32s())
+	}
+	if got := autodiff.Grad[float64](x); !slices.Equal(got, []float64{0, 0}) {
 		t.Errorf("gradient is %v after ZeroGrad", got)
 	}
 }

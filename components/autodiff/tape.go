@@ -120,7 +120,7 @@ func (t *Tape) Backward(loss *Var) {
 // Unwind runs the tape in reverse from whatever gradients have been set, for
 // callers that seed the gradients of several results themselves. It takes back
 // the memory of each entry as it goes: after it, values of the tape but for its
-// inputs, and their gradients, are invalid.
+// inputs and losses, and their gradients, are invalid.
 func (t *Tape) Unwind() {
 	forward := len(t.arena.pieces)
 	for i := len(t.ops) - 1; i >= 0; i-- {
@@ -182,14 +182,8 @@ func Ints(t *Tape, n int) []int32 {
 	return unsafe.Slice((*int32)(t.arena.takePiece(4*n)), n)
 }
 
-// Mem returns the bytes that the tape's arena holds.
-func (t *Tape) Mem() int {
-	n := 0
-	for _, c := range t.arena.chunks {
-		n += 8 * len(c)
-	}
-	return n
-}
+// Mem returns the most bytes of the tape's memory that were in use at once.
+func (t *Tape) Mem() int { return 8 * t.arena.peak }
 
 // Alloc returns a zeroed T of the tape's slabs, for what an operation keeps.
 func Alloc[T any](t *Tape) *T { return take[T](t.slabs) }

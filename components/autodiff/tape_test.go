@@ -1,6 +1,7 @@
 package autodiff_test
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -283,6 +284,34 @@ func TestUnwindGivesBack(t *testing.T) {
 		if more := tape.Mem() - forward; more > 8*4*size {
 			t.Errorf("the backward pass took %d bytes more than the forward pass, whose values have %d", more, 4*size)
 		}
+	}
+}
+
+// The gradients of the parameters lie where the values of the layers above were.
+func TestGradientsTakeThePlaceOfValues(t *testing.T) {
+	const size, rows, layers = 128, 300, 12
+	params := autodiff.NewParams(autodiff.Float32, 1)
+	var weights []*autodiff.Var
+	for i := range layers {
+		weights = append(weights, params.New(fmt.Sprint(i), nn.Constant(0.01), size, size))
+	}
+	tape := autodiff.NewTape(autodiff.Float32)
+	tape.Reset(true, true)
+	params.ZeroGrad(tape)
+	y := tape.Input(make([]float32, rows*size), rows, size)
+	for _, w := range weights {
+		y = autodiff.Linear(tape, y, w, nil)
+	}
+	loss := autodiff.CrossEntropy(tape, y, make([]int32, rows), 0)
+	forward := tape.Mem()
+	tape.Backward(loss)
+	for i, w := range weights {
+		if !w.HasGrad() {
+			t.Errorf("no gradient has reached layer %d", i)
+		}
+	}
+	if more := tape.Mem() - forward; more > 4*size*(3*rows+2*size) {
+		t.Errorf("the backward pass took %d bytes more than the forward pass; the gradients have %d", more, 4*size*size*layers)
 	}
 }
 

@@ -254,13 +254,25 @@ func gradToWrite[F kernel.Float](v *Var) (grad []F, first bool) {
 	if s.grad != nil || s.constant {
 		return Grad[F](v), false
 	}
-	s.grad = s.tape.arena.take(s.bytes())
+	s.takeGrad()
 	return Grad[F](v), true
 }
 
-// zeroGrad gives a value of a tape its gradient.
+// takeGrad gives v's gradient memory, zeroGrad makes it zero.
+func (s *storage) takeGrad() {
+	t := s.tape
+	if s.leaf != nil {
+		t = s.leaf.set.gradients
+	}
+	if t == nil {
+		s.grad = newChunk(wordsOf(s.bytes())).at
+		return
+	}
+	s.grad = t.arena.take(s.bytes())
+}
+
 func (s *storage) zeroGrad() {
-	s.grad = s.tape.arena.take(s.bytes())
+	s.takeGrad()
 	clear(unsafe.Slice((*byte)(s.grad), s.bytes()))
 }
 

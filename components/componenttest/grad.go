@@ -40,11 +40,13 @@ func checkGrad(params *autodiff.Params, f Func, samples int) error {
 	tape.Poison()
 	weights := backward[float64](tape, params, f)
 
+	again := autodiff.NewTape(autodiff.Float64) // the gradients lie in tape
+	again.Poison()
 	scalar := func() float64 {
 		params.Changed()
-		tape.Reset(true, false)
+		again.Reset(true, false)
 		sum := 0.0
-		for i, y := range f(tape) {
+		for i, y := range f(again) {
 			for j, v := range autodiff.Values[float64](y) {
 				sum += weights[i][j] * v
 			}
@@ -82,9 +84,11 @@ func checkGrad(params *autodiff.Params, f Func, samples int) error {
 // backward leaves in params the gradients of a random weighting of the results
 // of f, and returns the weights. They are float32 numbers, so that they are the
 // same for both element types.
+//
+// The gradients are valid until tape's next Reset.
 func backward[F float32 | float64](tape *autodiff.Tape, params *autodiff.Params, f Func) [][]float64 {
 	tape.Reset(true, true)
-	params.ZeroGrad()
+	params.ZeroGrad(tape)
 	params.Changed()
 	results := f(tape)
 	weights := make([][]float64, len(results))

@@ -61,7 +61,7 @@ func shapesOf(params *autodiff.Params) []string {
 func train(m *components.Model, tape *autodiff.Tape, b *components.Batch, seed uint64) float32 {
 	tape.Reset(true, true)
 	tape.Seed(seed)
-	m.Params.ZeroGrad()
+	m.Params.ZeroGrad(tape)
 	loss, _ := m.Loss(tape, b, 0.1)
 	tape.Backward(loss)
 	return float32(loss.Scalar())

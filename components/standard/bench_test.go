@@ -42,7 +42,7 @@ func newTraining(t testing.TB, parts components.Parts) (*autodiff.Params, func([
 	return params, func(pairs []components.Pair) {
 		batch.Fill(pairs)
 		tape.Reset(true, true)
-		params.ZeroGrad()
+		params.ZeroGrad(tape)
 		loss, _ := model.Loss(tape, &batch, 0)
 		tape.Backward(loss)
 		updates++

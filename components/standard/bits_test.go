@@ -137,7 +137,7 @@ func trainBits(t *testing.T, c bitModel) uint64 {
 		batch.Fill(pairs)
 		tape.Seed(uint64(step))
 		tape.Reset(true, true)
-		params.ZeroGrad()
+		params.ZeroGrad(tape)
 		loss, _ := model.Loss(tape, &batch, 0.1)
 		tape.Backward(loss)
 		norm := optimizer.GradNorm(params)

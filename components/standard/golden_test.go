@@ -228,7 +228,7 @@ func (c *reference) load(find func(string) place) {
 // the gradients of all parameters and inputs.
 func (c *reference) backward(output *autodiff.Var, find func(string) place, inputs map[string]*autodiff.Var) {
 	c.seed(output, "grad_output")
-	c.params.ZeroGrad()
+	c.params.ZeroGrad(c.tape)
 	c.tape.Unwind()
 	for _, v := range c.params.All() {
 		p := find(v.Name())

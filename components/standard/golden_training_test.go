@@ -47,7 +47,7 @@ func (c *reference) training() error {
 	smoothing, limit := config[float64](c, "label_smoothing"), c.optional("clip_global_norm")
 	for step, want := range losses {
 		c.tape.Reset(true, true)
-		c.params.ZeroGrad()
+		c.params.ZeroGrad(c.tape)
 		loss, _ := model.Loss(c.tape, &batch[step%batches], smoothing)
 		c.tape.Backward(loss)
 		norm := optimizer.GradNorm(c.params)

@@ -14,7 +14,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
-	"runtime"
+	"runtime/debug"
 	"time"
 
 	"exp/components"
@@ -125,7 +125,7 @@ func newTrial(c Config, sink Sink) (*trial, error) {
 	}
 	t.order = newOrder(c.Data.Train, c.Training, c.derive("order"))
 	params.Changed()
-	runtime.GC() // what the initial values were computed in is for the first step
+	debug.FreeOSMemory() // of what the initial values were computed in
 	return t, nil
 }
 
@@ -170,8 +170,7 @@ func (t *trial) update() error {
 	t.tape.Seed(t.dropout + uint64(t.step)*0x9e3779b97f4a7c15)
 	t.tape.Mark("batch")
 	params := t.model.Params
-	params.ZeroGrad()
-	t.tape.Mark("zero_grad")
+	params.ZeroGrad(t.tape)
 	loss, targets := t.model.Loss(t.tape, &t.batch, t.Training.LabelSmoothing)
 	t.tape.Backward(loss)
 
