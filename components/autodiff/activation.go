@@ -114,3 +114,59 @@ func (op *activateInPlaceOp[F]) Backward() {
 		kernel.ReluGrad(dx, dx, Values[F](op.x))
 	}
 }
+
+// ReLULinear returns max(0, h) Wᵀ + b for h [rows, in], W [out, in] and b [out]:
+// the second half of a feed-forward network. It writes the activation over h, and
+// in its backward pass the gradient of h over that, so the widest layer of a
+// Transformer takes one [rows, in]. No other operation may have h as an operand,
+// and none before as a result whose value its backward pass reads.
+func ReLULinear(t *Tape, h, w, b *Var) *Var {
+	checkLinear(h, Columns{Var: w})
+	y := t.NewVar(h.shape.withLast(w.Dim(0)))
+	if t.dtype == Float32 {
+		reluLinear[float32](t, h, w, b, y)
+	} else {
+		reluLinear[float64](t, h, w, b, y)
+	}
+	return y
+}
+
+type reluLinearOp[F kernel.Float] struct{ h, w, b, y *Var }
+
+func reluLinear[F kernel.Float](t *Tape, h, w, b, y *Var) {
+	rows, in, out := h.Rows(), w.Dim(1), w.Dim(0)
+	kernel.Relu(Values[F](h), Values[F](h))
+	kernel.GemmPacked(rows, Values[F](h), in, PackedFor[F](t, rows, Columns{Var: w}, in, true), Values[F](y), out, Values[F](b), false)
+	if t.recording {
+		op := Record[reluLinearOp[F]](t)
+		op.h, op.w, op.b, op.y = h, w, b, y
+	}
+}
+
+// reluBlock is how many rows of the gradient of the activation are there at a time.
+const reluBlock = 128
+
+// Backward: dW += dyᵀ max(0, h), db += Σ dy, dh = dy W where h > 0.
+func (op *reluLinearOp[F]) Backward() {
+	if !op.y.HasGrad() {
+		return
+	}
+	if op.h.HasGrad() {
+		panic("autodiff: another operation has the operand of a ReLULinear")
+	}
+	t, rows, in, out := op.y.storage.tape, op.h.Rows(), op.w.Dim(1), op.w.Dim(0)
+	h, dy := Values[F](op.h), Grad[F](op.y)
+	linearWeightBackward(Columns{Var: op.w}, op.b, rows, in, h, dy)
+	if op.h.Constant() {
+		return
+	}
+	packed := PackedFor[F](t, rows, Columns{Var: op.w}, in, false)
+	block := Floats[F](t, min(rows, reluBlock)*in)
+	for from := 0; from < rows; from += reluBlock {
+		n := min(reluBlock, rows-from)
+		kernel.GemmPacked(n, dy[from*out:], out, packed, block, in, nil, false)
+		of := h[from*in : (from+n)*in]
+		kernel.ReluGrad(of, block[:n*in], of)
+	}
+	op.h.storage.grad, op.h.storage.ownsGrad = op.h.storage.value, false
+}

@@ -143,6 +143,36 @@ func (op *scaleOp[F]) Backward() {
 	}
 }
 
+// ScaleInPlace multiplies x by alpha. No operation before may have x as an operand
+// or a result whose value its backward pass reads.
+func ScaleInPlace(t *Tape, x *Var, alpha float64) {
+	if t.dtype == Float32 {
+		scaleInPlace[float32](t, x, alpha)
+	} else {
+		scaleInPlace[float64](t, x, alpha)
+	}
+}
+
+type scaleInPlaceOp[F kernel.Float] struct {
+	x     *Var
+	alpha F
+}
+
+func scaleInPlace[F kernel.Float](t *Tape, x *Var, alpha float64) {
+	kernel.Scale(Values[F](x), F(alpha), Values[F](x))
+	if t.recording {
+		op := Record[scaleInPlaceOp[F]](t)
+		op.x, op.alpha = x, F(alpha)
+	}
+}
+
+// Backward makes the gradient of the result that of the operand, in place too.
+func (op *scaleInPlaceOp[F]) Backward() {
+	if op.x.HasGrad() {
+		kernel.Scale(Grad[F](op.x), op.alpha, Grad[F](op.x))
+	}
+}
+
 // AddToRows adds row b of a [B, D] to every row of sequence b in x [Σ lengths, D].
 func AddToRows(t *Tape, x, a *Var, spans Spans) *Var {
 	if a.shape.rank != 2 || a.Dim(0) != spans.Batch() || x.Dim(-1) != a.Dim(1) {
@@ -191,51 +221,50 @@ func (op *addToRowsOp[F]) Backward() {
 }
 
 // AddSteps adds row from+t of table [P, D] to row t of every sequence in x
-// [Σ lengths, D].
-func AddSteps(t *Tape, x, table *Var, spans Spans, from int) *Var {
+// [Σ lengths, D], in place. No operation before may have x as an operand or a
+// result whose value its backward pass reads.
+func AddSteps(t *Tape, x, table *Var, spans Spans, from int) {
 	if x.Dim(-1) != table.Dim(1) || from+spans.Longest() > table.Dim(0) {
 		panic(fmt.Sprintf("autodiff: add steps: x is %v of up to %d rows, table is %v, from row %d", x.shape, spans.Longest(), table.shape, from))
 	}
-	if t.dtype == Float32 {
-		return addSteps[float32](t, x, table, spans, from)
+	if t.recording && x.Constant() && !table.Constant() {
+		panic("autodiff: add steps to a constant, which takes no gradient")
 	}
-	return addSteps[float64](t, x, table, spans, from)
+	if t.dtype == Float32 {
+		addSteps[float32](t, x, table, spans, from)
+	} else {
+		addSteps[float64](t, x, table, spans, from)
+	}
 }
 
 type addStepsOp[F kernel.Float] struct {
-	x, table, y *Var
-	spans       Spans
-	from        int
+	x, table *Var
+	spans    Spans
+	from     int
 }
 
-func addSteps[F kernel.Float](t *Tape, x, table *Var, spans Spans, from int) *Var {
+func addSteps[F kernel.Float](t *Tape, x, table *Var, spans Spans, from int) {
 	d := x.Dim(-1)
-	y := t.NewVar(x.shape)
 	added := Values[F](table)[from*d:]
 	for b := range spans.Batch() {
 		start, n := spans.At(b)
-		kernel.Add(Values[F](y)[start*d:(start+n)*d], Values[F](x)[start*d:(start+n)*d], added[:n*d])
+		kernel.AddTo(Values[F](x)[start*d:(start+n)*d], added[:n*d])
 	}
 	if t.recording {
 		op := Record[addStepsOp[F]](t)
-		op.x, op.table, op.y, op.spans, op.from = x, table, y, spans, from
+		op.x, op.table, op.spans, op.from = x, table, spans, from
 	}
-	return y
 }
 
+// Backward: the gradient of x stays what it is.
 func (op *addStepsOp[F]) Backward() {
-	if !op.y.HasGrad() {
+	if !op.x.HasGrad() || op.table.Constant() {
 		return
 	}
-	d, dy := op.x.Dim(-1), Grad[F](op.y)
-	if !op.x.Constant() {
-		kernel.AddTo(Grad[F](op.x), dy)
-	}
-	if !op.table.Constant() {
-		added := Grad[F](op.table)[op.from*d:]
-		for b := range op.spans.Batch() {
-			start, n := op.spans.At(b)
-			kernel.AddTo(added[:n*d], dy[start*d:(start+n)*d])
-		}
+	d, dx := op.x.Dim(-1), Grad[F](op.x)
+	added := Grad[F](op.table)[op.from*d:]
+	for b := range op.spans.Batch() {
+		start, n := op.spans.At(b)
+		kernel.AddTo(added[:n*d], dx[start*d:(start+n)*d])
 	}
 }

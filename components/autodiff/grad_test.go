@@ -76,11 +76,19 @@ func TestGradients(t *testing.T) {
 			return results{autodiff.Mul(tape, in("a", 2, 3), in("b", 2, 3))}
 		},
 		"scale": func(tape *autodiff.Tape, in in) results { return results{autodiff.Scale(tape, in("x", 2, 3), -1.7)} },
+		"scale in place": func(tape *autodiff.Tape, in in) results {
+			x := in("x", 2, 3)
+			y := autodiff.Mul(tape, x, x)
+			autodiff.ScaleInPlace(tape, y, -1.7)
+			return results{y}
+		},
 		"add to rows": func(tape *autodiff.Tape, in in) results {
 			return results{autodiff.AddToRows(tape, in("x", 5, 4), in("a", 3, 4), inTurn(3, 0, 2))}
 		},
 		"add steps": func(tape *autodiff.Tape, in in) results {
-			return results{autodiff.AddSteps(tape, in("x", 5, 4), in("table", 6, 4), inTurn(3, 0, 2), 2)}
+			x := autodiff.Scale(tape, in("x", 5, 4), 2)
+			autodiff.AddSteps(tape, x, in("table", 6, 4), inTurn(3, 0, 2), 2)
+			return results{x}
 		},
 		"tanh":    func(tape *autodiff.Tape, in in) results { return results{autodiff.Tanh(tape, in("x", 2, 7))} },
 		"sigmoid": func(tape *autodiff.Tape, in in) results { return results{autodiff.Sigmoid(tape, in("x", 2, 7))} },
@@ -88,6 +96,17 @@ func TestGradients(t *testing.T) {
 		"gelu":    func(tape *autodiff.Tape, in in) results { return results{autodiff.GELU(tape, in("x", 2, 7))} },
 		"layer norm": func(tape *autodiff.Tape, in in) results {
 			return results{autodiff.LayerNorm(tape, in("x", 3, 6), in("gain", 6), in("bias", 6), 1e-5)}
+		},
+		"layer norm, forgotten": func(tape *autodiff.Tape, in in) results {
+			x := autodiff.LayerNorm(tape, in("x", 3, 6), in("gain", 6), in("bias", 6), 1e-5)
+			y := autodiff.Mul(tape, x, autodiff.Sigmoid(tape, x))
+			tape.Forget(x)
+			return results{y, autodiff.Tanh(tape, in("z", 3, 6))} // in the memory of x, maybe
+		},
+		"relu linear": func(tape *autodiff.Tape, in in) results {
+			const rows = 130 // more than a block
+			h := autodiff.Scale(tape, in("h", rows, 3), 2)
+			return results{autodiff.ReLULinear(tape, h, in("w", 2, 3), in("b", 2))}
 		},
 		"dropout": func(tape *autodiff.Tape, in in) results {
 			tape.Seed(7)
@@ -167,7 +186,6 @@ func TestGradients(t *testing.T) {
 			return results{
 				autodiff.Add(tape, x, c), autodiff.Mul(tape, c, x), autodiff.Concat(tape, c, x), autodiff.Concat(tape, x, c),
 				autodiff.AddToRows(tape, c, in("a", 1, 2), two), autodiff.AddToRows(tape, x, row, two),
-				autodiff.AddSteps(tape, c, in("table", 2, 2), two, 0),
 				autodiff.Linear(tape, c, in("w", 3, 2), in("b", 3)),
 				autodiff.LayerNorm(tape, c, in("gain", 2), in("bias", 2), 1e-5),
 				attend(x, c, c), attend(c, x, c), attend(c, c, x),

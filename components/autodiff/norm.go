@@ -4,7 +4,7 @@ import "exp/components/kernel"
 
 // LayerNorm normalises the last axis of x [..., D] to mean 0 and variance 1,
 // then multiplies by gain [D] and adds bias [D] (Ba et al. 2016). The variance
-// is the biased one, with eps added.
+// is the biased one, with eps added. The result can be forgotten.
 func LayerNorm(t *Tape, x, gain, bias *Var, eps float64) *Var {
 	if t.dtype == Float32 {
 		return layerNorm[float32](t, x, gain, bias, eps)
@@ -15,18 +15,24 @@ func LayerNorm(t *Tape, x, gain, bias *Var, eps float64) *Var {
 type layerNormOp[F kernel.Float] struct {
 	x, gain, bias, y *Var
 	mean, rstd       []F // [rows]
+	eps              F
 }
 
 func layerNorm[F kernel.Float](t *Tape, x, gain, bias *Var, eps float64) *Var {
-	rows := x.Rows()
-	y := t.NewVar(x.shape)
-	mean, rstd := Floats[F](t, rows), Floats[F](t, rows)
-	kernel.LayerNorm(rows, x.Dim(-1), Values[F](y), Values[F](x), Values[F](gain), Values[F](bias), F(eps), mean, rstd)
+	op := layerNormOp[F]{x: x, gain: gain, bias: bias, y: t.declare(x.shape), eps: F(eps)}
+	op.mean, op.rstd = Floats[F](t, x.Rows()), Floats[F](t, x.Rows())
+	op.y.storage.takeValue()
+	op.compute()
 	if t.recording {
-		op := Record[layerNormOp[F]](t)
-		op.x, op.gain, op.bias, op.y, op.mean, op.rstd = x, gain, bias, y, mean, rstd
+		recorded := Record[layerNormOp[F]](t)
+		*recorded = op
+		op.y.storage.again = recorded
 	}
-	return y
+	return op.y
+}
+
+func (op *layerNormOp[F]) compute() {
+	kernel.LayerNorm(op.x.Rows(), op.x.Dim(-1), Values[F](op.y), Values[F](op.x), Values[F](op.gain), Values[F](op.bias), op.eps, op.mean, op.rstd)
 }
 
 func (op *layerNormOp[F]) Backward() {

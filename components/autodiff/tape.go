@@ -136,9 +136,11 @@ func (t *Tape) Unwind() {
 		t.arena.pieces = t.arena.pieces[:forward]
 		t.giveBack(before.pieces, t.marks[i].pieces)
 		for n := before.storages; n < t.marks[i].storages; n++ {
-			if s := t.storages.at(n); s.grad != nil && s.ownsGrad {
+			s := t.storages.at(n)
+			if s.grad != nil && s.ownsGrad {
 				t.arena.giveBack(piece{s.grad, wordsOf(s.bytes())})
 			}
+			s.giveBackValue()
 		}
 	}
 }

@@ -315,6 +315,28 @@ func TestGradientsTakeThePlaceOfValues(t *testing.T) {
 	}
 }
 
+// What is forgotten makes room, and is there again when it is read.
+func TestForget(t *testing.T) {
+	const rows, size = 500, 200
+	params := autodiff.NewParams(autodiff.Float32, 1)
+	gain, bias := params.New("gain", nn.Normal(1), size), params.New("bias", nn.Normal(1), size)
+	tape := autodiff.NewTape(autodiff.Float32)
+	tape.Poison()
+	tape.Reset(true, true)
+	x := tape.Input(make([]float32, rows*size), rows, size)
+	y := autodiff.LayerNorm(tape, x, gain, bias, 1e-5)
+	was, held := y.Float32s(), tape.Mem()
+	tape.Forget(y)
+	tape.Forget(x) // nothing can make it again
+	tape.New(rows, size)
+	if got := tape.Mem(); got != held {
+		t.Errorf("%d bytes after a result was forgotten and another made, want %d", got, held)
+	}
+	if !slices.Equal(autodiff.Values[float32](y), was) {
+		t.Error("what was forgotten is something else")
+	}
+}
+
 // ones32 is a parameter [1, n] of ones.
 func ones32(n int) *autodiff.Var {
 	return autodiff.NewParams(autodiff.Float32, 1).New("w", nn.Constant(1), 1, n)

@@ -82,15 +82,17 @@ type Var struct {
 
 // storage is shared by a Var and its reshaped views.
 type storage struct {
-	tape     *Tape          // nil: a parameter
-	value    unsafe.Pointer // nil: a parameter that is only declared
-	grad     unsafe.Pointer // nil: nothing has reached it yet
-	size     int
-	number   int // of the tape's storages taken before; a part has that of the whole
-	dtype    DType
-	constant bool // takes no gradient
-	ownsGrad bool // grad is a piece of the arena, to be given back
-	leaf     *leaf
+	tape      *Tape          // nil: a parameter
+	value     unsafe.Pointer // nil: a parameter that is only declared
+	grad      unsafe.Pointer // nil: nothing has reached it yet
+	size      int
+	number    int // of the tape's storages taken before; a part has that of the whole
+	dtype     DType
+	constant  bool     // takes no gradient
+	ownsGrad  bool     // grad is a piece of the arena, to be given back
+	ownsValue bool     // value too, with the storage and not with the pieces
+	again     computer // what can compute a value that was forgotten; nil: nothing
+	leaf      *leaf
 }
 
 // bytes is the size of the value, and of the gradient: at least one element.
@@ -122,6 +124,33 @@ func (t *Tape) Zero(dims ...int) *Var {
 	v := t.New(dims...)
 	clear(unsafe.Slice((*byte)(v.storage.value), v.Size()*t.dtype.size()))
 	return v
+}
+
+// computer is an operation that can compute its result again.
+type computer interface{ compute() }
+
+// takeValue gives v memory of its own for the value of one that is declared.
+func (s *storage) takeValue() {
+	s.value = s.tape.arena.take(s.bytes())
+	s.ownsValue, s.ownsGrad = true, true
+}
+
+// giveBackValue gives that memory back.
+func (s *storage) giveBackValue() {
+	if s.ownsValue && s.value != nil {
+		s.tape.arena.giveBack(piece{s.value, wordsOf(s.bytes())})
+		s.value = nil
+	}
+}
+
+// Forget gives back the memory of v's value, if the operation that made it can
+// make it again: the backward pass has that done where it wants to read it. It is
+// for what costs little to compute and is wide, once the forward pass has read it
+// for the last time. No other Var may share the memory.
+func (t *Tape) Forget(v *Var) {
+	if v.storage.again != nil {
+		v.storage.giveBackValue()
+	}
 }
 
 // Constant returns a Var that holds values, converted to the tape's element
@@ -229,6 +258,10 @@ func (v *Var) Part(from, n int) *Var {
 // Values returns v's elements, row-major. F must be the tape's element type.
 func Values[F kernel.Float](v *Var) []F {
 	v.check(unsafe.Sizeof(*new(F)))
+	if s := v.storage; s.value == nil && s.again != nil {
+		s.takeValue()
+		s.again.compute()
+	}
 	return unsafe.Slice((*F)(v.storage.value), v.storage.size)
 }
 
@@ -289,7 +322,7 @@ func (v *Var) check(elem uintptr) {
 	if int(elem) != v.storage.dtype.size() {
 		panic(fmt.Sprintf("autodiff: a value of %d-byte elements read as %d-byte ones", v.storage.dtype.size(), elem))
 	}
-	if v.storage.value == nil {
+	if v.storage.value == nil && v.storage.again == nil {
 		panic("autodiff: the values of a parameter that was only declared")
 	}
 }

@@ -95,8 +95,13 @@ func TestPositions(t *testing.T) {
 	for name, p := range map[string]*Positions{"sinusoids": NewSinusoids(4), "learned": NewLearnedPositions(params, 9, 4)} {
 		tape := autodiff.NewTape(autodiff.Float32)
 		tape.Reset(false, false)
-		late := p.Add(tape, tape.Constant(make([]float32, 8), 2, 4), one(2), 6).Float32s() // before the table is as long
-		all := p.Add(tape, tape.Constant(make([]float32, 36), 9, 4), one(9), 0).Float32s()
+		at := func(from, n int) []float32 {
+			x := tape.Zero(n, 4)
+			p.Add(tape, x, one(int32(n)), from)
+			return x.Float32s()
+		}
+		late := at(6, 2) // before the table is as long
+		all := at(0, 9)
 		for i, v := range late {
 			if v != all[6*4+i] {
 				t.Errorf("%s: element %d of positions 6 and 7 is %v, from 0 on it is %v", name, i, v, all[6*4+i])

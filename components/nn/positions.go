@@ -21,10 +21,11 @@ func NewLearnedPositions(p *autodiff.Params, limit, size int) *Positions {
 }
 
 // Add adds the positions from, from+1, ... to the rows of every sequence in x
-// [Σ lengths, D].
-func (p *Positions) Add(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, from int) *autodiff.Var {
+// [Σ lengths, D], in place.
+func (p *Positions) Add(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, from int) {
 	if p.Learned != nil {
-		return autodiff.AddSteps(t, x, p.Learned, spans, from)
+		autodiff.AddSteps(t, x, p.Learned, spans, from)
+		return
 	}
 	longest := spans.Longest()
 	end := from + longest
@@ -33,5 +34,5 @@ func (p *Positions) Add(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans,
 			p.table = append(p.table, float32(Sinusoid(pos, i, p.size)))
 		}
 	}
-	return autodiff.AddSteps(t, x, t.Constant(p.table[from*p.size:end*p.size], longest, p.size), spans, 0)
+	autodiff.AddSteps(t, x, t.Constant(p.table[from*p.size:end*p.size], longest, p.size), spans, 0)
 }

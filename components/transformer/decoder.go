@@ -186,25 +186,29 @@ func (l DecoderLayer) Prepare(t *autodiff.Tape, m components.Memory) components.
 // Forward maps the sequences in x [Σ lengths, D] to [Σ lengths, D]; position t
 // of each sees its positions up to t.
 func (l DecoderLayer) Forward(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory components.Prepared) (y, weights *autodiff.Var) {
-	self, _ := l.self.Forward(t, l.aroundSelf.input(t, x), spans, spans, true)
-	return l.after(t, l.aroundSelf.output(t, x, self), spans, memory)
+	in := l.aroundSelf.input(t, x)
+	self, _ := l.self.Forward(t, in, spans, spans, true)
+	return l.after(t, l.aroundSelf.output(t, x, in, self), spans, memory)
 }
 
 // step is Forward for the next position of each sequence alone, x [B, D].
 func (l DecoderLayer) step(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory components.Prepared, cache *autodiff.Cache) (y, weights *autodiff.Var) {
-	self := l.self.Step(t, l.aroundSelf.input(t, x), spans, cache)
-	return l.after(t, l.aroundSelf.output(t, x, self), spans, memory)
+	in := l.aroundSelf.input(t, x)
+	self := l.self.Step(t, in, spans, cache)
+	return l.after(t, l.aroundSelf.output(t, x, in, self), spans, memory)
 }
 
 // after is what follows the self-attention.
 func (l DecoderLayer) after(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory components.Prepared) (y, weights *autodiff.Var) {
 	if l.attention != nil {
+		in := l.aroundMemory.input(t, x)
 		var context *autodiff.Var
-		context, weights = l.attention.Attend(t, l.aroundMemory.input(t, x), spans, memory)
+		context, weights = l.attention.Attend(t, in, spans, memory)
 		if l.context.Weight != nil {
 			context = l.context.Forward(t, context)
 		}
-		x = l.aroundMemory.output(t, x, context)
+		x = l.aroundMemory.output(t, x, in, context)
 	}
-	return l.aroundForward.output(t, x, l.ffn.forward(t, l.aroundForward.input(t, x))), weights
+	in := l.aroundForward.input(t, x)
+	return l.aroundForward.output(t, x, in, l.ffn.forward(t, in)), weights
 }

@@ -106,7 +106,9 @@ func NewEncoderLayer(p *autodiff.Params, o Options) EncoderLayer {
 
 // Forward maps the sequences in x [Σ lengths, D] to [Σ lengths, D].
 func (l EncoderLayer) Forward(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans) *autodiff.Var {
-	y, _ := l.self.Forward(t, l.aroundSelf.input(t, x), spans, spans, false)
-	x = l.aroundSelf.output(t, x, y)
-	return l.aroundForward.output(t, x, l.ffn.forward(t, l.aroundForward.input(t, x)))
+	in := l.aroundSelf.input(t, x)
+	y, _ := l.self.Forward(t, in, spans, spans, false)
+	x = l.aroundSelf.output(t, x, in, y)
+	in = l.aroundForward.input(t, x)
+	return l.aroundForward.output(t, x, in, l.ffn.forward(t, in))
 }

@@ -137,11 +137,9 @@ func newFeedForward(p *autodiff.Params, o Options) feedForward {
 func (f feedForward) forward(t *autodiff.Tape, x *autodiff.Var) *autodiff.Var {
 	h := f.in.Forward(t, x)
 	if f.activation == autodiff.ReLUActivation {
-		autodiff.ActivateInPlace(t, h, f.activation)
-	} else {
-		h = autodiff.Activate(t, h, f.activation)
+		return autodiff.ReLULinear(t, h, f.out.Weight, f.out.Bias)
 	}
-	return f.out.Forward(t, h)
+	return f.out.Forward(t, autodiff.Activate(t, h, f.activation))
 }
 
 // residual is what surrounds each part of a layer: x + part(norm x) before, or
@@ -164,10 +162,11 @@ func (r residual) input(t *autodiff.Tape, x *autodiff.Var) *autodiff.Var {
 	return x
 }
 
-// output joins x and y, what the part made of it, and writes over y.
-func (r residual) output(t *autodiff.Tape, x, y *autodiff.Var) *autodiff.Var {
+// output joins x and y, what the part made of its input in, and writes over y.
+func (r residual) output(t *autodiff.Tape, x, in, y *autodiff.Var) *autodiff.Var {
 	y = autodiff.Dropout(t, y, r.dropout)
 	autodiff.AddTo(t, y, x)
+	t.Forget(in) // the norm's result, or with one after each part that of the part before
 	if r.pre {
 		return y
 	}
@@ -183,9 +182,10 @@ type input struct {
 }
 
 func (in input) forward(t *autodiff.Tape, s components.Sequences, from int) *autodiff.Var {
-	x := autodiff.Scale(t, in.embedder.Embed(t, s), in.scale)
+	x := in.embedder.Embed(t, s)
+	autodiff.ScaleInPlace(t, x, in.scale)
 	if in.positions != nil {
-		x = in.positions.Add(t, x, s.Spans, from)
+		in.positions.Add(t, x, s.Spans, from)
 	}
 	return autodiff.Dropout(t, x, in.dropout)
 }
