@@ -78,10 +78,10 @@ static void pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, f
 void exp_pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, float *dst) { pack(trans, k, n, b, ldb, dst); }
 
 void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-              int64_t ldb, float *c, int64_t ldc, int accumulate, int pack_a, int pack_b, float *scratch) {
+              int64_t ldb, float *c, int64_t ldc, int accumulate, int pack_a, int how_b, float *scratch) {
 	int64_t row_a = trans_a ? 1 : lda, step_a = trans_a ? lda : 1;
 	float *scratch_a = pack_a ? scratch + EXP_BLOCK_K * EXP_BLOCK_N : NULL;
-	int64_t block_n = pack_b ? EXP_BLOCK_N : n, block_k = even(k, EXP_BLOCK_K), block_m = even(m, EXP_BLOCK_M);
+	int64_t block_n = how_b == EXP_B_PACK ? EXP_BLOCK_N : n, block_k = even(k, EXP_BLOCK_K), block_m = even(m, EXP_BLOCK_M);
 	struct exp_block t = {.ldc = ldc};
 	for (int64_t j = 0; j < n; j += block_n) {
 		int64_t nj = min64(n - j, block_n), p = 0;
@@ -89,7 +89,9 @@ void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const f
 			t.k = min64(k - p, block_k);
 			t.from = accumulate || p > 0 ? EXP_FROM_C : EXP_FROM_ZERO;
 			const float *bp;
-			if (pack_b) {
+			if (how_b == EXP_B_PACKED) {
+				bp = b + p * EXP_PANEL, t.row_b = EXP_PANEL, t.panel_b = k * EXP_PANEL, t.padded = 1;
+			} else if (how_b == EXP_B_PACK) {
 				pack(trans_b, t.k, nj, trans_b ? b + j * ldb + p : b + p * ldb + j, ldb, scratch);
 				bp = scratch, t.row_b = EXP_PANEL, t.panel_b = t.k * EXP_PANEL, t.padded = 1;
 			} else {

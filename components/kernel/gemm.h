@@ -14,9 +14,16 @@ enum {
 	EXP_SCRATCH = EXP_BLOCK_K * EXP_BLOCK_N + EXP_BLOCK_K * EXP_LD_A, // floats that exp_gemm packs into
 };
 
+// How exp_gemm reads B.
+enum {
+	EXP_B_STORED, // where it lies
+	EXP_B_PACK,   // after packing it
+	EXP_B_PACKED, // which exp_pack has packed; ldb and trans_b have no meaning
+};
+
 // See gemm.go. scratch is [EXP_SCRATCH] where A or B is to be packed.
 void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-              int64_t ldb, float *c, int64_t ldc, int accumulate, int pack_a, int pack_b, float *scratch);
+              int64_t ldb, float *c, int64_t ldc, int accumulate, int pack_a, int how_b, float *scratch);
 void exp_gemm_packed(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, float *c,
                      int64_t ldc, const float *bias, int accumulate);
 void exp_pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, float *dst);

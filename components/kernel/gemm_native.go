@@ -37,8 +37,8 @@ const multiplyAddsPerNanosecond = 64
 
 // Products are split by rows of C where it is taller than wide, else by columns,
 // and in units of so many: rows that fill the registers' tiles on all paths, two
-// panels of columns. Where a part packs the operand that all parts share, a unit
-// has enough of them for that to cost it little.
+// panels of columns. Where each part packs the operand that all parts share, a
+// unit has enough of them for that to cost it little.
 const (
 	unitRows    = 28
 	unitColumns = 2 * panelSize
@@ -51,7 +51,8 @@ type gemm struct {
 	m, n, k                    int
 	a, b, c, bias              *C.float
 	lda, ldb, ldc              int
-	packA, packB               bool
+	packA                      bool
+	howB                       C.int
 	byRows                     bool // that the units are of
 	unit                       int
 }
@@ -65,18 +66,31 @@ var (
 func gemmNative(transA, transB bool, m, n, k int, a *C.float, lda int, b *C.float, ldb int, c *C.float, ldc int, accumulate bool) {
 	g := gemm{
 		transA: transA, transB: transB, accumulate: accumulate, m: m, n: n, k: k, a: a, lda: lda, b: b, ldb: ldb, c: c, ldc: ldc,
-		packA: transA && lda > directStride, packB: transB || m > directB && ldb > directStride, byRows: m > n,
+		packA: transA && lda > directStride, byRows: m > n,
+	}
+	if transB || m > directB && ldb > directStride {
+		g.howB = C.EXP_B_PACK
+	}
+	if g.byRows && g.howB == C.EXP_B_PACK && m >= 2*unitPacking && Threads() > 1 {
+		all := packedPool.Get().(*Packed[float32])
+		defer packedPool.Put(all)
+		all.data = alignedSlice(all.data, units(n, panelSize)*panelSize*k)
+		packNative(transB, k, n, b, ldb, ptr(all.data))
+		g.b, g.howB = ptr(all.data), C.EXP_B_PACKED
 	}
 	size := n
 	g.unit = unitColumns
 	if g.byRows {
 		size, g.unit = m, unitRows
 	}
-	if g.byRows && g.packB || !g.byRows && g.packA {
-		g.unit = unitPacking
+	if g.byRows && g.howB == C.EXP_B_PACK || !g.byRows && g.packA {
+		g.unit = max(unitPacking, units(size/(2*Threads()), unitColumns)*unitColumns)
 	}
 	gemms.parallel(units(size, g.unit), m*n*k/multiplyAddsPerNanosecond, g)
 }
+
+// packedPool holds what all parts of a product share of a packed B, *Packed[float32].
+var packedPool = sync.Pool{New: func() any { return new(Packed[float32]) }}
 
 func units(n, unit int) int { return (n + unit - 1) / unit }
 
@@ -98,13 +112,13 @@ func (g gemm) Range(from, to int) {
 		g.b, g.c, g.n = at(g.b, from*step), at(g.c, from), to-from
 	}
 	var space *C.float
-	if g.packA || g.packB {
+	if g.packA || g.howB == C.EXP_B_PACK {
 		s := scratchPool.Get().(*scratch)
 		defer scratchPool.Put(s)
 		space = &s[0]
 	}
 	C.exp_gemm(cBool(g.transA), cBool(g.transB), C.int64_t(g.m), C.int64_t(g.n), C.int64_t(g.k), g.a, C.int64_t(g.lda), g.b, C.int64_t(g.ldb),
-		g.c, C.int64_t(g.ldc), cBool(g.accumulate), cBool(g.packA), cBool(g.packB), space)
+		g.c, C.int64_t(g.ldc), cBool(g.accumulate), cBool(g.packA), g.howB, space)
 }
 
 // packedGemm is a product with a packed matrix, in units.
