@@ -99,14 +99,56 @@ static EXP_AVX2 void backward_avx2(int64_t t, int64_t s, int64_t a, int64_t lda,
 	if (x < a) backward_columns(0, a - x, t, s, lda, q + x, k + x, v + x, dscores, ld, dq + x, dk + x, dv + x);
 }
 
+static EXP_AVX512 void scores_avx512(int64_t t, int64_t s, int64_t a, const float *q, const float *k, const float *v,
+                                     float *scores, int64_t ld) {
+	for (int64_t i = 0; i < t; i++, q += a) {
+		for (int64_t j = 0; j < s; j++) {
+			__m512 sum = _mm512_setzero_ps();
+			for (int64_t x = 0; x < a; x += EXP_LANES) {
+				__mmask16 some = exp_first(a - x);
+				__m512 key = _mm512_maskz_loadu_ps(some, k + j * a + x);
+				__m512 y = exp_tanh16(_mm512_add_ps(_mm512_maskz_loadu_ps(some, q + x), key));
+				sum = _mm512_mask3_fmadd_ps(_mm512_maskz_loadu_ps(some, v + x), y, sum, some);
+			}
+			scores[i * ld + j] = exp_join_avx512(sum);
+		}
+	}
+}
+
+static EXP_AVX512 void backward_avx512(int64_t t, int64_t s, int64_t a, int64_t lda, const float *q, const float *k, const float *v,
+                                       const float *dscores, int64_t ld, float *dq, float *dk, float *dv) {
+	for (int64_t x = 0; x < a; x += 16) {
+		const __mmask16 some = exp_first(a - x);
+		const __m512 weight = _mm512_maskz_loadu_ps(some, v + x);
+		__m512 weight_sum = _mm512_maskz_loadu_ps(some, dv + x);
+		for (int64_t i = 0; i < t; i++) {
+			const __m512 query = _mm512_maskz_loadu_ps(some, q + i * lda + x);
+			__m512 query_sum = _mm512_maskz_loadu_ps(some, dq + i * lda + x);
+			for (int64_t j = 0; j < s; j++) {
+				float score = dscores[i * ld + j];
+				if (score == 0) continue;
+				const __m512 d = _mm512_set1_ps(score);
+				float *key_sum = dk + j * lda + x;
+				__m512 y = exp_tanh16(_mm512_add_ps(query, _mm512_maskz_loadu_ps(some, k + j * lda + x)));
+				__m512 g = _mm512_mul_ps(_mm512_mul_ps(d, weight), exp_one_minus_square16(y));
+				weight_sum = _mm512_fmadd_ps(d, y, weight_sum);
+				query_sum = _mm512_add_ps(query_sum, g);
+				_mm512_mask_storeu_ps(key_sum, some, _mm512_add_ps(_mm512_maskz_loadu_ps(some, key_sum), g));
+			}
+			_mm512_mask_storeu_ps(dq + i * lda + x, some, query_sum);
+		}
+		_mm512_mask_storeu_ps(dv + x, some, weight_sum);
+	}
+}
+
 #endif
 
 void exp_additive_scores(int64_t t, int64_t s, int64_t a, const float *q, const float *k, const float *v,
                          float *scores, int64_t ld) {
-	EXP_CALL(scores, t, s, a, q, k, v, scores, ld);
+	EXP_CALL_WIDE(scores, t, s, a, q, k, v, scores, ld);
 }
 
 void exp_additive_scores_backward(int64_t t, int64_t s, int64_t a, int64_t lda, const float *q, const float *k, const float *v,
                                   const float *dscores, int64_t ld, float *dq, float *dk, float *dv) {
-	EXP_CALL(backward, t, s, a, lda, q, k, v, dscores, ld, dq, dk, dv);
+	EXP_CALL_WIDE(backward, t, s, a, lda, q, k, v, dscores, ld, dq, dk, dv);
 }
