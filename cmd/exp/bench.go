@@ -157,8 +157,8 @@ func (f *benchFlags) check(c *cobra.Command) error {
 			errs = append(errs, fmt.Errorf("--%s: must be at least %d, is %d", flag.name, flag.least, flag.value))
 		}
 	}
-	if most := runtime.GOMAXPROCS(0); f.threads > most {
-		errs = append(errs, fmt.Errorf("--threads: must be at most %d, the cores that there are, is %d", most, f.threads))
+	if f.threads > processors {
+		errs = append(errs, fmt.Errorf("--threads: must be at most %d, the cores that there are, is %d", processors, f.threads))
 	}
 	return errors.Join(errs...)
 }
