@@ -24,6 +24,19 @@ func inTurn(lengths ...int32) autodiff.Spans {
 	return s
 }
 
+// relativeAttention is attention in steps with every term that it may have, of
+// two heads.
+func relativeAttention(tape *autodiff.Tape, in in, d autodiff.Distances, causal bool) (context, weights *autodiff.Var) {
+	q, k, v := autodiff.Columns{Var: in("q", 7, 6), From: 1}, autodiff.Columns{Var: in("k", 7, 4)}, autodiff.Columns{Var: in("v", 7, 5), From: 1}
+	spans := inTurn(4, 0, 3)
+	w := autodiff.DotScores(tape, q, k, spans, spans, autodiff.Heads{Num: 2, KeySize: 2})
+	autodiff.AddRelativeScores(tape, w, q, in("a", d.Rows(), 2), spans, spans, d)
+	autodiff.SoftmaxKeys(tape, w, spans, spans, 0.7, causal)
+	y := autodiff.WeightedSum(tape, w, v, spans, spans, 7, 2)
+	autodiff.AddRelativeValues(tape, y, w, in("b", d.Rows(), 2), spans, spans, d)
+	return y, w
+}
+
 // Every operation against finite differences.
 func TestGradients(t *testing.T) {
 	type results = []*autodiff.Var
@@ -55,6 +68,20 @@ func TestGradients(t *testing.T) {
 		"part": func(tape *autodiff.Tape, in in) results {
 			x := autodiff.Tanh(tape, in("x", 4, 2, 3))
 			return results{autodiff.Tanh(tape, x.Part(1, 2)), autodiff.Scale(tape, x, 2), autodiff.Scale(tape, x.Part(2, 2).Part(1, 1), 3)}
+		},
+		"rotate": func(tape *autodiff.Tape, in in) results {
+			x := autodiff.Scale(tape, in("x", 7, 9), 1)
+			angles := tape.Constant([]float32{0.1, 0.9, -0.5, 0.2, 0.7, 0.6, -0.3, 0.8, 0.4, -0.6, 1, 0, 0.2, 0.3, 0.5, 0.1}, 4, 4)
+			autodiff.Rotate(tape, autodiff.Columns{Var: x, From: 1}, 2, angles, inTurn(3, 0, 3), 1)
+			return results{x}
+		},
+		"relative attention": func(tape *autodiff.Tape, in in) results {
+			y, w := relativeAttention(tape, in, autodiff.Distances{Behind: 2, Ahead: 1}, false)
+			return results{y, w}
+		},
+		"causal relative attention": func(tape *autodiff.Tape, in in) results {
+			y, w := relativeAttention(tape, in, autodiff.Distances{Behind: 2}, true)
+			return results{y, w}
 		},
 		"select": func(tape *autodiff.Tape, in in) results {
 			return results{autodiff.Select(tape, in("x", 3, 2, 2), []int32{2, 0, 2, -1})}

@@ -35,6 +35,31 @@ type SelfAttention struct {
 	Input  Linear // [3D, D]: query, key and value, one above the other
 	Output Linear // [D, D]
 	Heads  int
+
+	Rotary   *Sinusoids // of a head's size: queries and keys are turned by their positions; nil: they are not
+	Relative *Relative  // nil without
+}
+
+// Relative is what self-attention has learned of distances (Shaw et al. 2018): a
+// vector each that is added to the keys and to the values, for all heads.
+type Relative struct {
+	Keys, Values *autodiff.Var // [R, head size]
+	Distances    autodiff.Distances
+}
+
+// NewRelative adds the vectors of distances up to limit, of both directions or,
+// for causal self-attention, of those behind alone. They start as the rows of a
+// Xavier matrix do.
+func NewRelative(p *autodiff.Params, limit, size int, causal bool) *Relative {
+	d := autodiff.Distances{Behind: limit, Ahead: limit}
+	if causal {
+		d.Ahead = 0
+	}
+	return &Relative{
+		Keys:      p.New("relative_key", Xavier(1), d.Rows(), size),
+		Values:    p.New("relative_value", Xavier(1), d.Rows(), size),
+		Distances: d,
+	}
 }
 
 // NewSelfAttention adds self-attention of model size D.
@@ -62,24 +87,48 @@ func (a SelfAttention) heads(size int, causal bool) autodiff.Heads {
 // weights [B, N, T, T] of the longest. queries is the rows that look, and keys
 // those that are seen, mostly the same.
 func (a SelfAttention) Forward(t *autodiff.Tape, x *autodiff.Var, queries, keys autodiff.Spans, causal bool) (y, weights *autodiff.Var) {
-	size := x.Dim(1)
-	all := a.Input.Forward(t, x)
-	columns := func(i int) autodiff.Columns { return autodiff.Columns{Var: all, From: i * size} }
-	y, weights = autodiff.ScaledDotProduct(t, columns(0), columns(1), columns(2), queries, keys, a.heads(size, causal))
-	return a.Output.Forward(t, y), weights
+	all := a.project(t, x, queries, 0)
+	columns := func(i int) autodiff.Columns { return autodiff.Columns{Var: all, From: i * x.Dim(1)} }
+	return a.attend(t, columns(0), columns(1), columns(2), queries, keys, a.heads(x.Dim(1), causal), 0)
 }
 
 // Step maps the next step x [B, D] of sequences of one row each to [B, D], given
 // the steps before it, whose keys and values are in cache, and adds x to them. It
 // is for decoding: it records no gradient.
 func (a SelfAttention) Step(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, cache *autodiff.Cache) *autodiff.Var {
-	size := x.Dim(1)
-	all := a.Input.Forward(t, x)
+	size, step := x.Dim(1), cache.Longest()
+	all := a.project(t, x, spans, step)
 	cache.Append(t, autodiff.Columns{Var: all, From: size}, 2*size)
-	y, _ := autodiff.ScaledDotProduct(t, autodiff.Columns{Var: all},
-		autodiff.Columns{Var: cache.Values}, autodiff.Columns{Var: cache.Values, From: size},
-		spans, cache.Spans, a.heads(size, false))
-	return a.Output.Forward(t, y)
+	y, _ := a.attend(t, autodiff.Columns{Var: all}, autodiff.Columns{Var: cache.Values}, autodiff.Columns{Var: cache.Values, From: size},
+		spans, cache.Spans, a.heads(size, false), step)
+	return y
+}
+
+// project returns query, key and value side by side, those of each sequence at the
+// positions from, from+1, ...
+func (a SelfAttention) project(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, from int) *autodiff.Var {
+	all := a.Input.Forward(t, x)
+	if a.Rotary != nil {
+		autodiff.Rotate(t, autodiff.Columns{Var: all}, 2*a.Heads, a.Rotary.Steps(t, from, spans.Longest()), spans, 0)
+	}
+	return all
+}
+
+// attend is what follows the projection; the first query of each sequence is at
+// position from.
+func (a SelfAttention) attend(t *autodiff.Tape, q, k, v autodiff.Columns, queries, keys autodiff.Spans, h autodiff.Heads, from int) (y, weights *autodiff.Var) {
+	if a.Relative == nil {
+		y, weights = autodiff.ScaledDotProduct(t, q, k, v, queries, keys, h)
+		return a.Output.Forward(t, y), weights
+	}
+	distances := a.Relative.Distances
+	distances.From = from
+	weights = autodiff.DotScores(t, q, k, queries, keys, h)
+	autodiff.AddRelativeScores(t, weights, q, a.Relative.Keys, queries, keys, distances)
+	autodiff.SoftmaxKeys(t, weights, queries, keys, h.Scale, h.Causal)
+	y = autodiff.WeightedSum(t, weights, v, queries, keys, q.Var.Rows(), h.ValueSize)
+	autodiff.AddRelativeValues(t, y, weights, a.Relative.Values, queries, keys, distances)
+	return a.Output.Forward(t, y), weights
 }
 
 // CrossAttention is multi-head attention of a query to a memory of another

@@ -92,7 +92,7 @@ func TestPositions(t *testing.T) {
 	one := func(length int32) autodiff.Spans {
 		return autodiff.Spans{Starts: []int32{0}, Lengths: []int32{length}}
 	}
-	for name, p := range map[string]*Positions{"sinusoids": NewSinusoids(4), "learned": NewLearnedPositions(params, 9, 4)} {
+	for name, p := range map[string]*Positions{"sinusoids": {Sinusoids: NewSinusoids(4)}, "learned": NewLearnedPositions(params, 9, 4)} {
 		tape := autodiff.NewTape(autodiff.Float32)
 		tape.Reset(false, false)
 		at := func(from, n int) []float32 {
@@ -122,6 +122,96 @@ func TestCheckHeads(t *testing.T) {
 		err := CheckHeads(test.heads, test.size)
 		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%d heads, size %d: error is %v, want %q", test.heads, test.size, err, test.want)
+		}
+	}
+}
+
+// selfAttention is one of size 4 and two heads whose queries, keys and values are
+// random, and its input.
+func selfAttention(t *testing.T, params *autodiff.Params) (a SelfAttention, tape *autodiff.Tape, x *autodiff.Var) {
+	t.Helper()
+	a = NewSelfAttention(params, "self", 4, 2)
+	tape = autodiff.NewTape(autodiff.Float64)
+	tape.KeepWeights()
+	tape.Reset(false, false)
+	rng := rand.New(rand.NewPCG(1, 2))
+	values := make([]float32, 5*4)
+	for i := range values {
+		values[i] = float32(rng.NormFloat64())
+	}
+	return a, tape, tape.Input(values, 5, 4)
+}
+
+func oneSequence(n int) autodiff.Spans {
+	return autodiff.Spans{Starts: []int32{0}, Lengths: []int32{int32(n)}}
+}
+
+// Turned queries and keys: the scores by hand for the second pair of positions,
+// and equal inputs a distance apart look at each other alike wherever they are.
+func TestRotary(t *testing.T) {
+	params := autodiff.NewParams(autodiff.Float64, 1)
+	a, tape, _ := selfAttention(t, params)
+	a.Rotary = NewSinusoids(2)
+	x := tape.Input([]float32{1, -2, 0.5, 1, 1, -2, 0.5, 1, 1, -2, 0.5, 1}, 3, 4)
+	all := autodiff.Values[float64](a.Input.Forward(tape, x))
+	_, weights := a.Forward(tape, x, oneSequence(3), oneSequence(3), false)
+	w := autodiff.Values[float64](weights)
+	for head := range 2 {
+		q, k := all[2*head:][:2], all[4+2*head:][:2]
+		score := func(i, j int) float64 { // of q turned by i and k turned by j: q · (k turned by j-i)
+			sin, cos := math.Sincos(float64(j - i))
+			return (q[0]*(k[0]*cos-k[1]*sin) + q[1]*(k[0]*sin+k[1]*cos)) / math.Sqrt2
+		}
+		at := func(i, j int) float64 { return w[(head*3+i)*3+j] }
+		for i := range 3 {
+			for j := range 3 {
+				if got, want := math.Log(at(i, j)/at(i, i)), score(i, j)-score(i, i); math.Abs(got-want) > 1e-6 {
+					t.Errorf("head %d: position %d looks at %d with a score %v above its own, want %v", head, i, j, got, want)
+				}
+			}
+		}
+	}
+}
+
+// Relative keys and values by hand, clipped at a distance of 1.
+func TestRelative(t *testing.T) {
+	for _, causal := range []bool{false, true} {
+		params := autodiff.NewParams(autodiff.Float64, 1)
+		a, tape, x := selfAttention(t, params)
+		a.Relative = NewRelative(params, 1, 2, causal)
+		params.Changed()
+		all := autodiff.Values[float64](a.Input.Forward(tape, x))
+		relKeys, relValues := autodiff.Values[float64](a.Relative.Keys), autodiff.Values[float64](a.Relative.Values)
+		context := tape.Zero(5, 4)
+		for i := range 5 {
+			for head := range 2 {
+				seen := 5
+				if causal {
+					seen = i + 1
+				}
+				e, sum := make([]float64, seen), 0.0
+				row := func(j int) int { return max(-1, min(1, j-i)) + 1 }
+				for j := range e {
+					score := 0.0
+					for p := range 2 {
+						score += all[i*12+head*2+p] * (all[j*12+4+head*2+p] + relKeys[row(j)*2+p])
+					}
+					e[j] = math.Exp(score / math.Sqrt2)
+					sum += e[j]
+				}
+				for j := range e {
+					for p := range 2 {
+						autodiff.Values[float64](context)[i*4+head*2+p] += e[j] / sum * (all[j*12+8+head*2+p] + relValues[row(j)*2+p])
+					}
+				}
+			}
+		}
+		want := autodiff.Values[float64](a.Output.Forward(tape, context))
+		y, _ := a.Forward(tape, x, oneSequence(5), oneSequence(5), causal)
+		for i, got := range autodiff.Values[float64](y) {
+			if math.Abs(got-want[i]) > 1e-12 {
+				t.Errorf("causal %v: element %d is %v, want %v", causal, i, got, want[i])
+			}
 		}
 	}
 }

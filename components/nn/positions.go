@@ -4,20 +4,36 @@ import (
 	"exp/components/autodiff"
 )
 
-// Positions adds to every step of a sequence a vector that says where it is.
-type Positions struct {
-	Learned *autodiff.Var // [P, D], nil for sinusoids
-	table   []float32     // sinusoids, [steps, D]
-	size    int
+// Sinusoids is the values of [Sinusoid] for as many positions as were asked for.
+type Sinusoids struct {
+	table []float32 // [steps, size]
+	size  int
 }
 
-// NewSinusoids returns the fixed positions of Vaswani et al. 2017, section 3.5.
-func NewSinusoids(size int) *Positions { return &Positions{size: size} }
+// NewSinusoids returns those of vectors of size elements.
+func NewSinusoids(size int) *Sinusoids { return &Sinusoids{size: size} }
+
+// Steps returns the rows of n positions from position from on, [n, size].
+func (s *Sinusoids) Steps(t *autodiff.Tape, from, n int) *autodiff.Var {
+	for pos := len(s.table) / s.size; pos < from+n; pos++ {
+		for i := range s.size {
+			s.table = append(s.table, float32(Sinusoid(pos, i, s.size)))
+		}
+	}
+	return t.Constant(s.table[from*s.size:(from+n)*s.size], n, s.size)
+}
+
+// Positions adds to every step of a sequence a vector that says where it is: the
+// fixed ones of Vaswani et al. 2017, section 3.5, or learned ones.
+type Positions struct {
+	Learned   *autodiff.Var // [P, D], nil for sinusoids
+	Sinusoids *Sinusoids
+}
 
 // NewLearnedPositions adds a table of limit positions, which start normal with
 // deviation 0.02 (Devlin et al. 2019).
 func NewLearnedPositions(p *autodiff.Params, limit, size int) *Positions {
-	return &Positions{Learned: p.Scope("positions").New("weight", Normal(0.02), limit, size), size: size}
+	return &Positions{Learned: p.Scope("positions").New("weight", Normal(0.02), limit, size)}
 }
 
 // Add adds the positions from, from+1, ... to the rows of every sequence in x
@@ -27,12 +43,5 @@ func (p *Positions) Add(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans,
 		autodiff.AddSteps(t, x, p.Learned, spans, from)
 		return
 	}
-	longest := spans.Longest()
-	end := from + longest
-	for pos := len(p.table) / p.size; pos < end; pos++ {
-		for i := range p.size {
-			p.table = append(p.table, float32(Sinusoid(pos, i, p.size)))
-		}
-	}
-	autodiff.AddSteps(t, x, t.Constant(p.table[from*p.size:end*p.size], longest, p.size), spans, 0)
+	autodiff.AddSteps(t, x, p.Sinusoids.Steps(t, from, spans.Longest()), spans, 0)
 }

@@ -170,3 +170,38 @@ func BenchmarkInputFeeding(b *testing.B) {
 		})
 	}
 }
+
+// What an option costs: training steps of models with one, each beside its plain
+// form, on the sentences in drawn order.
+func BenchmarkOptions(b *testing.B) {
+	const size = 128
+	c := standard.Catalog()
+	transformer := func(options ...any) components.Parts {
+		parts := transformerParts(b, size)
+		sizes := map[string]any{"model_size": size, "ffn_size": 4 * size}
+		for i := 0; i < len(options); i += 2 {
+			sizes[options[i].(string)] = options[i+1]
+		}
+		parts.Encoder = componenttest.Build(b, &c.Encoders, "transformer", sizes)
+		parts.Decoder = componenttest.Build(b, &c.Decoders, "transformer", sizes)
+		return parts
+	}
+	for _, model := range []struct {
+		name  string
+		parts components.Parts
+	}{
+		{"transformer", transformer()},
+		{"transformer/relative", transformer("positions", "relative")},
+		{"transformer/rotary", transformer("positions", "rotary")},
+	} {
+		b.Run(model.name, func(b *testing.B) {
+			update, pairs := newUpdate(b, model.parts), batches(false)[0]
+			for range 3 {
+				update(pairs)
+			}
+			for b.Loop() {
+				update(pairs)
+			}
+		})
+	}
+}

@@ -16,6 +16,8 @@ func (DecoderOptions) Doc() string {
 	return "Transformer decoder (Vaswani et al. 2017): layers of causal self-attention, attention to the memory, and a feed-forward network. " +
 		"The model's attention stands in the place of cross-attention in every layer, its context projected where it is not as wide as the layer; " +
 		"with none, the mean of the memory, or the encoder's top final state, is projected and added to each target embedding. " +
+		positionsDoc +
+		"Causal self-attention has relative vectors of the distances behind alone. " +
 		"Normalises before each part by default, as the encoder does."
 }
 
@@ -159,7 +161,7 @@ type DecoderLayer struct {
 // NewDecoderLayer adds a layer's parameters; attention nil means none.
 func NewDecoderLayer(p *autodiff.Params, o Options, attention components.Attention) DecoderLayer {
 	l := DecoderLayer{
-		self:          nn.NewSelfAttention(p, "self_attention", o.ModelSize, o.NumHeads),
+		self:          newSelfAttention(p, o, true),
 		attention:     attention,
 		ffn:           newFeedForward(p, o),
 		aroundSelf:    newResidual(p, "norm1", o),

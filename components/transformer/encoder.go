@@ -15,7 +15,7 @@ type EncoderOptions struct{ Options }
 // Doc describes the component.
 func (EncoderOptions) Doc() string {
 	return "Transformer encoder (Vaswani et al. 2017): embedding times √D plus positions, then layers of multi-head self-attention and a feed-forward network. " +
-		"Normalises before each part by default (Xiong et al. 2020), with a last layer normalisation; the paper does so after, without one."
+		positionsDoc + "Normalises before each part by default (Xiong et al. 2020), with a last layer normalisation; the paper does so after, without one."
 }
 
 type encoder struct {
@@ -43,7 +43,7 @@ func newInput(o Options, p *autodiff.Params, embed func(size int) (components.Em
 	in := input{embedder: embedder, scale: math.Sqrt(float64(o.ModelSize)), dropout: o.Dropout}
 	switch o.Positions {
 	case Sinusoidal:
-		in.positions = nn.NewSinusoids(o.ModelSize)
+		in.positions = &nn.Positions{Sinusoids: nn.NewSinusoids(o.ModelSize)}
 	case Learned:
 		in.positions = nn.NewLearnedPositions(p, o.MaxLength, o.ModelSize)
 	}
@@ -97,7 +97,7 @@ type EncoderLayer struct {
 // NewEncoderLayer adds a layer's parameters.
 func NewEncoderLayer(p *autodiff.Params, o Options) EncoderLayer {
 	return EncoderLayer{
-		self:          nn.NewSelfAttention(p, "self_attention", o.ModelSize, o.NumHeads),
+		self:          newSelfAttention(p, o, false),
 		ffn:           newFeedForward(p, o),
 		aroundSelf:    newResidual(p, "norm1", o),
 		aroundForward: newResidual(p, "norm2", o),

@@ -21,19 +21,20 @@ func Register(c *components.Catalog) {
 
 // Options is what the encoder and the decoder have in common.
 type Options struct {
-	ModelSize  int        `toml:"model_size" doc:"size D of the embedding and of every layer's input and output"`
-	NumLayers  int        `toml:"num_layers" doc:"layers, one on the other"`
-	NumHeads   int        `toml:"num_heads" doc:"heads N of the self-attention, which share D evenly"`
-	FFNSize    int        `toml:"ffn_size" doc:"size of the feed-forward network's hidden layer"`
-	Norm       Norm       `toml:"norm" doc:"layer normalisation before each part (with one more at the end) or after its residual sum"`
-	Activation Activation `toml:"activation" doc:"nonlinearity of the feed-forward network"`
-	Positions  Positions  `toml:"positions" doc:"how positions are told apart"`
-	MaxLength  int        `toml:"max_length" doc:"longest sequence, in steps, that learned positions can read"`
-	Dropout    float64    `toml:"dropout" doc:"drop probability of the embedding and of each part before its residual sum, in [0, 1)"`
+	ModelSize   int        `toml:"model_size" doc:"size D of the embedding and of every layer's input and output"`
+	NumLayers   int        `toml:"num_layers" doc:"layers, one on the other"`
+	NumHeads    int        `toml:"num_heads" doc:"heads N of the self-attention, which share D evenly"`
+	FFNSize     int        `toml:"ffn_size" doc:"size of the feed-forward network's hidden layer"`
+	Norm        Norm       `toml:"norm" doc:"layer normalisation before each part (with one more at the end) or after its residual sum"`
+	Activation  Activation `toml:"activation" doc:"nonlinearity of the feed-forward network"`
+	Positions   Positions  `toml:"positions" doc:"how positions are told apart"`
+	MaxLength   int        `toml:"max_length" doc:"longest sequence, in steps, that learned positions can read"`
+	MaxDistance int        `toml:"max_distance" doc:"distance, in steps, from which on relative positions are not told apart"`
+	Dropout     float64    `toml:"dropout" doc:"drop probability of the embedding and of each part before its residual sum, in [0, 1)"`
 }
 
 func defaults() Options {
-	return Options{ModelSize: 128, NumLayers: 2, NumHeads: 4, FFNSize: 512, Norm: Pre, Activation: ReLU, Positions: Sinusoidal, MaxLength: 512}
+	return Options{ModelSize: 128, NumLayers: 2, NumHeads: 4, FFNSize: 512, Norm: Pre, Activation: ReLU, Positions: Sinusoidal, MaxLength: 512, MaxDistance: 16}
 }
 
 // Version 2 draws dropout for the tokens of a batch alone.
@@ -47,6 +48,7 @@ func (o Options) Validate() error {
 		checkHeads(o),
 		registry.AtLeast("ffn_size", o.FFNSize, 1),
 		registry.AtLeast("max_length", o.MaxLength, 1),
+		registry.AtLeast("max_distance", o.MaxDistance, 1),
 		registry.InRange("dropout", o.Dropout, 0, 1),
 	)
 }
@@ -57,6 +59,9 @@ func checkHeads(o Options) error {
 	}
 	if err := nn.CheckHeads(o.NumHeads, o.ModelSize); err != nil {
 		return registry.Fault{Key: "num_heads", Problem: err.Error()}
+	}
+	if size := o.ModelSize / o.NumHeads; o.Positions == Rotary && size%2 != 0 {
+		return registry.Fault{Key: "num_heads", Problem: fmt.Sprintf("rotary positions turn pairs, and %d heads of a size of %d have %d elements each; want an even number", o.NumHeads, o.ModelSize, size)}
 	}
 	return nil
 }
@@ -95,16 +100,36 @@ type Positions string
 const (
 	Sinusoidal  Positions = "sinusoidal" // sines and cosines (Vaswani et al. 2017)
 	Learned     Positions = "learned"    // a vector a position (Gehring et al. 2017)
+	Relative    Positions = "relative"   // a vector a distance, in the self-attention (Shaw et al. 2018)
+	Rotary      Positions = "rotary"     // the self-attention's queries and keys are turned by an angle (Su et al. 2021)
 	NoPositions Positions = "none"
 )
 
 // Values lists what is allowed.
 func (Positions) Values() []string {
-	return []string{string(Sinusoidal), string(Learned), string(NoPositions)}
+	return []string{string(Sinusoidal), string(Learned), string(Relative), string(Rotary), string(NoPositions)}
 }
 
 // UnmarshalText accepts one of Values.
 func (p *Positions) UnmarshalText(text []byte) error { return oneOf(p, text) }
+
+// newSelfAttention adds the self-attention of a layer. Positions that are not
+// added to the embedding are told apart here, in every layer.
+func newSelfAttention(p *autodiff.Params, o Options, causal bool) nn.SelfAttention {
+	a := nn.NewSelfAttention(p, "self_attention", o.ModelSize, o.NumHeads)
+	switch size := o.ModelSize / o.NumHeads; o.Positions {
+	case Relative:
+		a.Relative = nn.NewRelative(p.Scope("self_attention"), o.MaxDistance, size, causal)
+	case Rotary:
+		a.Rotary = nn.NewSinusoids(size)
+	}
+	return a
+}
+
+const positionsDoc = "Relative positions add a learned vector of the distance, clipped at max_distance, to keys and values in every layer's self-attention, for all heads: " +
+	"score = q·(k + a)/√K, context = Σ w (v + b). " +
+	"Rotary ones turn the pair 2i, 2i+1 of each head's queries and keys by position · 10000^(-2i/K), as the paper has it, in every layer. " +
+	"With either, nothing is added to the embedding, and the attention to the memory knows of no positions. "
 
 func oneOf[E interface {
 	~string

@@ -11,7 +11,7 @@ import (
 )
 
 func small(change func(*Options)) Options {
-	o := Options{ModelSize: 4, NumLayers: 1, NumHeads: 2, FFNSize: 6, Norm: Pre, Activation: ReLU, Positions: Sinusoidal, MaxLength: 7}
+	o := Options{ModelSize: 4, NumLayers: 1, NumHeads: 2, FFNSize: 6, Norm: Pre, Activation: ReLU, Positions: Sinusoidal, MaxLength: 7, MaxDistance: 3}
 	change(&o)
 	return o
 }
@@ -33,6 +33,7 @@ func TestOptions(t *testing.T) {
 		"post":    {func(o *Options) { o.Norm = Post }, false, false},
 		"learned": {func(o *Options) { o.Positions = Learned }, true, true},
 		"none":    {func(o *Options) { o.Positions = NoPositions }, true, false},
+		"rotary":  {func(o *Options) { o.Positions = Rotary }, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			params := autodiff.Declare()
@@ -125,6 +126,8 @@ func TestValidate(t *testing.T) {
 		"num_layers:":                         func(o *Options) { o.NumLayers = 0 },
 		"ffn_size:":                           func(o *Options) { o.FFNSize = 0 },
 		"max_length:":                         func(o *Options) { o.MaxLength = 0 },
+		"max_distance:":                       func(o *Options) { o.MaxDistance = 0 },
+		"num_heads: rotary positions turn":    func(o *Options) { o.Positions, o.NumHeads = Rotary, 4 },
 		"dropout:":                            func(o *Options) { o.Dropout = 1 },
 	} {
 		err := small(change).Validate()
@@ -150,5 +153,34 @@ func TestUnmarshal(t *testing.T) {
 	}
 	if err := n.UnmarshalText([]byte("Pre")); err == nil || n != Post {
 		t.Errorf("Pre is read as %q, %v", n, err)
+	}
+}
+
+// The relative vectors that an option adds to each layer: of both directions in
+// the encoder, of those behind in the decoder; and none where it is another.
+func TestRelativePositions(t *testing.T) {
+	for _, positions := range []Positions{Relative, Rotary, Sinusoidal} {
+		o := small(func(o *Options) { o.Positions, o.NumLayers = positions, 2 })
+		params := autodiff.Declare()
+		if _, err := NewEncoder(EncoderOptions{o}, components.EncoderDeps{Params: params.Scope("e"), Source: embedding(params.Scope("e"))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := NewDecoder(DecoderOptions{o}, components.DecoderDeps{
+			Params: params.Scope("d"), Target: embedding(params.Scope("d")), MemorySize: 3,
+			Attention: func(*autodiff.Params, int) (components.Attention, error) { return nil, nil },
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for _, layer := range []string{"layer0", "layer1"} {
+			for _, part := range []string{"relative_key", "relative_value"} {
+				for side, rows := range map[string]int{"e": 2*3 + 1, "d": 3 + 1} {
+					name := side + "." + layer + ".self_attention." + part
+					p := params.Lookup(name)
+					if (p != nil) != (positions == Relative) || p != nil && p.Shape() != autodiff.NewShape(rows, 2) {
+						t.Errorf("%s: %s is %v", positions, name, p)
+					}
+				}
+			}
+		}
 	}
 }

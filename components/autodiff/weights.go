@@ -1,0 +1,193 @@
+package autodiff
+
+import (
+	"fmt"
+
+	"exp/components/kernel"
+)
+
+// The operations of this file are attention in steps, for what
+// [ScaledDotProduct] has no place for between them: scores [B, N, T, S] of the
+// longest, made of queries and keys; the softmax over the keys; the sum of the
+// values. Past the lengths scores and weights are zero, and so are weights of
+// keys that a query does not see.
+
+// grid is the layout of scores and weights.
+type grid struct {
+	queries, keys Spans
+	heads, T, S   int
+}
+
+func newGrid(queries, keys Spans, heads int) grid {
+	return grid{queries, keys, heads, queries.Longest(), keys.Longest()}
+}
+
+// each calls f for each head of each sequence: its place in the scores, whose rows
+// are S apart, and its rows of queries and of keys.
+func (g grid) each(f func(at, head int, r kernel.AttentionRows)) {
+	for b := range g.queries.Batch() {
+		r := kernel.AttentionRows{Query: g.queries.Starts[b], Queries: g.queries.Lengths[b], Key: g.keys.Starts[b], Keys: g.keys.Lengths[b]}
+		if r.Queries == 0 || r.Keys == 0 {
+			continue
+		}
+		for n := range g.heads {
+			f((b*g.heads+n)*g.T*g.S, n, r)
+		}
+	}
+}
+
+// check panics unless v is of this layout.
+func (g grid) check(op string, v *Var) {
+	if want := NewShape(g.queries.Batch(), g.heads, g.T, g.S); v.shape != want || g.keys.Batch() != g.queries.Batch() {
+		panic(fmt.Sprintf("autodiff: %s: weights are %v, want %v for keys of %d sequences", op, v.shape, want, g.keys.Batch()))
+	}
+}
+
+// DotScores returns q kᵀ of each sequence and head, without the scale of h: see
+// [Heads] for how q and k are read.
+func DotScores(t *Tape, q, k Columns, queries, keys Spans, h Heads) *Var {
+	if t.dtype == Float32 {
+		return dotScores[float32](t, q, k, queries, keys, h)
+	}
+	return dotScores[float64](t, q, k, queries, keys, h)
+}
+
+type dotScoresOp[F kernel.Float] struct {
+	q, k   Columns
+	scores *Var
+	grid   grid
+	size   int
+}
+
+func dotScores[F kernel.Float](t *Tape, q, k Columns, queries, keys Spans, h Heads) *Var {
+	g := newGrid(queries, keys, h.Num)
+	op := dotScoresOp[F]{q: q, k: k, scores: t.Zero(queries.Batch(), h.Num, g.T, g.S), grid: g, size: h.KeySize}
+	g.check("dot scores", op.scores)
+	g.each(func(at, head int, r kernel.AttentionRows) {
+		T, S, atQ, atK := op.rows(head, r)
+		kernel.Gemm(false, true, T, S, op.size, columnsOf[F](q)[atQ:], q.width(), columnsOf[F](k)[atK:], k.width(), Values[F](op.scores)[at:], g.S, false)
+	})
+	if t.recording {
+		*Record[dotScoresOp[F]](t) = op
+	}
+	return op.scores
+}
+
+// rows is the sizes of a sequence's scores, and where a head's queries and keys begin.
+func (op *dotScoresOp[F]) rows(head int, r kernel.AttentionRows) (T, S, atQ, atK int) {
+	return int(r.Queries), int(r.Keys), int(r.Query)*op.q.width() + head*op.size, int(r.Key)*op.k.width() + head*op.size
+}
+
+// Backward: dq += ds k, dk += dsᵀ q.
+func (op *dotScoresOp[F]) Backward() {
+	if !op.scores.HasGrad() {
+		return
+	}
+	dq, dk, q, k := gradOf[F](op.q), gradOf[F](op.k), op.q, op.k
+	op.grid.each(func(at, head int, r kernel.AttentionRows) {
+		T, S, atQ, atK := op.rows(head, r)
+		ds := Grad[F](op.scores)[at:]
+		if dq != nil {
+			kernel.Gemm(false, false, T, op.size, S, ds, op.grid.S, columnsOf[F](k)[atK:], k.width(), dq[atQ:], q.width(), true)
+		}
+		if dk != nil {
+			kernel.Gemm(true, false, S, op.size, T, ds, op.grid.S, columnsOf[F](q)[atQ:], q.width(), dk[atK:], k.width(), true)
+		}
+	})
+}
+
+// SoftmaxKeys turns scores [B, N, T, S] into weights in place: the softmax of
+// scale times the scores, over the keys that a query sees: all, or with causal
+// those up to its own position. No operation before may read the scores in its
+// backward pass.
+func SoftmaxKeys(t *Tape, scores *Var, queries, keys Spans, scale float64, causal bool) {
+	if t.dtype == Float32 {
+		softmaxKeys[float32](t, scores, queries, keys, scale, causal)
+	} else {
+		softmaxKeys[float64](t, scores, queries, keys, scale, causal)
+	}
+}
+
+type softmaxKeysOp[F kernel.Float] struct {
+	weights *Var
+	grid    grid
+	scale   F
+}
+
+func softmaxKeys[F kernel.Float](t *Tape, scores *Var, queries, keys Spans, scale float64, causal bool) {
+	g := newGrid(queries, keys, scores.Dim(1))
+	g.check("softmax", scores)
+	kernel.Scale(Values[F](scores), F(scale), Values[F](scores))
+	var valid []int32
+	if causal {
+		valid = Ints(t, g.T)
+	}
+	g.each(func(at, _ int, r kernel.AttentionRows) {
+		for i := range valid {
+			valid[i] = min(r.Keys, int32(i+1))
+		}
+		kernel.SoftmaxRows(int(r.Queries), int(r.Keys), Values[F](scores)[at:], g.S, valid)
+	})
+	if t.recording {
+		*Record[softmaxKeysOp[F]](t) = softmaxKeysOp[F]{scores, g, F(scale)}
+	}
+}
+
+// Backward makes the gradient of the weights that of the scores, in place too.
+// That of a key that is not seen becomes zero, as its weight is.
+func (op *softmaxKeysOp[F]) Backward() {
+	if !op.weights.HasGrad() {
+		return
+	}
+	w, dw, ld := Values[F](op.weights), Grad[F](op.weights), op.grid.S
+	op.grid.each(func(at, _ int, r kernel.AttentionRows) {
+		kernel.SoftmaxRowsBackward(int(r.Queries), int(r.Keys), dw[at:], w[at:], dw[at:], ld, op.scale)
+	})
+}
+
+// WeightedSum returns the contexts of the queries: weights [B, N, T, S] times the
+// values of each sequence and head, laid out as [ScaledDotProduct] does for rows
+// of queries.
+func WeightedSum(t *Tape, weights *Var, v Columns, queries, keys Spans, rows, size int) *Var {
+	if t.dtype == Float32 {
+		return weightedSum[float32](t, weights, v, queries, keys, rows, size)
+	}
+	return weightedSum[float64](t, weights, v, queries, keys, rows, size)
+}
+
+type weightedSumOp[F kernel.Float] struct {
+	weights, context *Var
+	v                Columns
+	grid             grid
+	size             int
+}
+
+func weightedSum[F kernel.Float](t *Tape, weights *Var, v Columns, queries, keys Spans, rows, size int) *Var {
+	g := newGrid(queries, keys, weights.Dim(1))
+	g.check("weighted sum", weights)
+	op := weightedSumOp[F]{weights, t.Zero(rows, g.heads*size), v, g, size}
+	g.each(func(at, head int, r kernel.AttentionRows) {
+		kernel.Gemm(false, false, int(r.Queries), size, int(r.Keys), Values[F](weights)[at:], g.S,
+			columnsOf[F](v)[int(r.Key)*v.width()+head*size:], v.width(), Values[F](op.context)[int(r.Query)*g.heads*size+head*size:], g.heads*size, false)
+	})
+	if t.recording {
+		*Record[weightedSumOp[F]](t) = op
+	}
+	return op.context
+}
+
+// Backward: dw += dy vᵀ, dv += wᵀ dy.
+func (op *weightedSumOp[F]) Backward() {
+	if !op.context.HasGrad() {
+		return
+	}
+	w, dw, dv, ld, v := Values[F](op.weights), Grad[F](op.weights), gradOf[F](op.v), op.context.Dim(1), op.v
+	op.grid.each(func(at, head int, r kernel.AttentionRows) {
+		T, S, S0 := int(r.Queries), int(r.Keys), op.grid.S
+		dy, atV := Grad[F](op.context)[int(r.Query)*ld+head*op.size:], int(r.Key)*v.width()+head*op.size
+		kernel.Gemm(false, true, T, S, op.size, dy, ld, columnsOf[F](v)[atV:], v.width(), dw[at:], S0, true)
+		if dv != nil {
+			kernel.Gemm(true, false, S, op.size, T, w[at:], S0, dy, ld, dv[atV:], v.width(), true)
+		}
+	})
+}
