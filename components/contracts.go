@@ -71,6 +71,7 @@ type DecoderState any
 type Decoded struct {
 	States  *autodiff.Var // [Σ lengths, D]
 	Weights *autodiff.Var // [B, N, T, S] of the longest, zero past the lengths: of the attention to the memory (of the last layer); nil without one, or where the tape keeps none
+	Loss    *autodiff.Var // [1]: what [Model.Loss] adds to the sum of the cross-entropies, in nats; nil for nothing
 }
 
 // DecoderDeps is what a decoder is given when it is built.
@@ -107,7 +108,9 @@ type Attention interface {
 	// sequence has those that queries says, and the weights [B, N, T, S] of N heads,
 	// zero past the lengths, nil where the tape keeps none. The context may be written over: the backward pass must
 	// not read its value.
-	Attend(t *autodiff.Tape, query *autodiff.Var, queries autodiff.Spans, memory Prepared) (context, weights *autodiff.Var)
+	// An attention with coverage goes through the queries of a sequence in turn,
+	// from the coverage in memory on, and leaves there that after the last.
+	Attend(t *autodiff.Tape, query *autodiff.Var, queries autodiff.Spans, memory *Prepared) (context, weights *autodiff.Var)
 }
 
 // Prepared is a memory as an attention wants it.
@@ -115,18 +118,29 @@ type Prepared struct {
 	Keys   *autodiff.Var  // [Σ lengths, ...]
 	Values *autodiff.Var  // [Σ lengths, M]
 	Spans  autodiff.Spans // of the sources in both
+
+	WeightsTakeGradient bool // Attend must return weights, whatever the tape keeps, and they are no constant
+
+	Coverage     *autodiff.Var // [B, N, S or more]: the sum of the weights of the queries so far; nil in an attention without
+	CoverageLoss *autodiff.Var // [1]: the sum over these queries, in nats; nil for none
 }
 
 // Select returns the memory of the rows that rows names: the same keys and
-// values, seen by others.
+// values, seen by others, each with a coverage of its own.
 func (p Prepared) Select(t *autodiff.Tape, rows []int32) Prepared {
 	p.Spans = p.Spans.Select(t, rows)
+	if p.Coverage != nil {
+		p.Coverage = autodiff.Select(t, p.Coverage, rows)
+	}
 	return p
 }
 
 // First returns the memory of the first n rows.
 func (p Prepared) First(n int) Prepared {
 	p.Spans = p.Spans.First(n)
+	if p.Coverage != nil {
+		p.Coverage = p.Coverage.Part(0, n)
+	}
 	return p
 }
 

@@ -94,20 +94,25 @@ func (m *Model) MaxLengths() (source int, sourceOption string, target int, targe
 // Logits returns the teacher-forced prediction of each target token, one
 // sequence after the other: [Σ lengths, V].
 func (m *Model) Logits(t *autodiff.Tape, b *Batch) *autodiff.Var {
-	return m.Output.Forward(t, m.decode(t, b))
+	return m.Output.Forward(t, m.decode(t, b).States)
 }
 
-// decode returns the states from which the target tokens are predicted,
-// [Σ lengths, D].
-func (m *Model) decode(t *autodiff.Tape, b *Batch) *autodiff.Var {
-	return m.Decoder.Decode(t, m.Encoder.Encode(t, b.Source), b.TargetIn).States
+// decode is the teacher-forced pass over a batch.
+func (m *Model) decode(t *autodiff.Tape, b *Batch) Decoded {
+	return m.Decoder.Decode(t, m.Encoder.Encode(t, b.Source), b.TargetIn)
 }
 
-// Loss returns the mean cross-entropy a target token, in nats, and the tokens
-// that it is a mean over.
+// Loss returns what training makes smaller, the mean a target token of the
+// cross-entropy and of the decoder's own loss, in nats, and the tokens that it is a
+// mean over.
 func (m *Model) Loss(t *autodiff.Tape, b *Batch, smoothing float64) (loss *autodiff.Var, targets []int32) {
+	decoded := m.decode(t, b)
 	targets = b.TargetOut.Tokens
-	return autodiff.LinearCrossEntropy(t, m.decode(t, b), m.Output.Weight, m.Output.Bias, targets, smoothing), targets
+	loss = autodiff.LinearCrossEntropy(t, decoded.States, m.Output.Weight, m.Output.Bias, targets, smoothing)
+	if decoded.Loss != nil {
+		autodiff.AddTo(t, loss, autodiff.Scale(t, decoded.Loss, 1/float64(len(targets))))
+	}
+	return loss, targets
 }
 
 // TokenLosses returns the cross-entropy of each target token in nats, one

@@ -64,6 +64,37 @@ func TestLossesAgree(t *testing.T) {
 	}
 }
 
+// Training also makes the coverage loss smaller, a target token; evaluation knows
+// nothing of it.
+func TestCoverageLoss(t *testing.T) {
+	losses := func(weight float64) (training, evaluation float64) {
+		m, err := components.NewModel(parts(t, "additive", map[string]any{"coverage": true, "coverage_loss": weight}), autodiff.NewParams(autodiff.Float64, 1), 9, 9)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var batch components.Batch
+		batch.Fill([]components.Pair{{Source: []int32{4, 5}, Target: []int32{6}}, {Source: []int32{7}, Target: []int32{8, 4, 5}}})
+		tape := autodiff.NewTape(autodiff.Float64)
+		tape.Reset(false, false)
+		loss, _ := m.Loss(tape, &batch, 0)
+		tokens, _, _ := m.TokenLosses(tape, &batch)
+		for _, l := range tokens {
+			evaluation += l / float64(len(tokens))
+		}
+		return loss.Scalar(), evaluation
+	}
+	without, evaluated := losses(0)
+	with, same := losses(0.5)
+	// One key has the whole weight at each of four steps: three of them cost 0.5 each.
+	// Two keys share it at two steps: the second costs at most 0.5, and not nothing.
+	if added := 6 * (with - without); !(added > 3*0.5 && added <= 3*0.5+0.5+1e-9) {
+		t.Errorf("coverage adds %v nats to the loss", added)
+	}
+	if math.Abs(without-evaluated) > 1e-12 || same != evaluated {
+		t.Errorf("losses of training %v, of evaluation %v and %v", without, evaluated, same)
+	}
+}
+
 // A fault of the attention is told under its own table, not the decoder's.
 func TestPartsThatDoNotFit(t *testing.T) {
 	_, err := components.Check(parts(t, "multihead", map[string]any{"num_heads": 3}), 9, 9)

@@ -70,6 +70,9 @@ func TestScores(t *testing.T) {
 		"scaled_dot": {"scaled_dot", nil, (2*1 - 1*3) / math.Sqrt2},
 		"general":    {"general", nil, 0.5 * (2*1 - 1*3)}, // W = 1/2
 		"additive":   {"additive", map[string]any{"attention_size": int64(2)}, additive2()},
+
+		"dot at a temperature":      {"dot", map[string]any{"temperature": 0.5}, 2 * (2*1 - 1*3)},
+		"additive at a temperature": {"additive", map[string]any{"attention_size": int64(2), "temperature": 2.0}, additive2() / 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			params := autodiff.NewParams(autodiff.Float64, 1)
@@ -91,7 +94,8 @@ func TestScores(t *testing.T) {
 			tape.KeepWeights()
 			memory := components.Memory{States: tape.Input([]float32{100, 100, 1, 0, 0, 3}, 3, 2), Spans: autodiff.Spans{Starts: []int32{1}, Lengths: []int32{2}}}
 			query := tape.Input([]float32{2, 1}, 1, 2)
-			context, weights := a.Attend(tape, query, autodiff.SingleRows(tape, 1), a.Prepare(tape, memory))
+			prepared := a.Prepare(tape, memory)
+			context, weights := a.Attend(tape, query, autodiff.SingleRows(tape, 1), &prepared)
 			w := autodiff.Values[float64](weights)
 			if got := math.Log(w[0] / w[1]); math.Abs(got-test.want) > 1e-12 {
 				t.Errorf("the scores differ by %v, want %v", got, test.want)
@@ -113,5 +117,74 @@ func TestHeadsThatDoNotFit(t *testing.T) {
 	var fault registry.Fault
 	if !errors.As(err, &fault) || fault.Key != "num_heads" {
 		t.Errorf("error is %v, want a fault of num_heads", err)
+	}
+}
+
+// Three queries to two keys with coverage, by hand: the coverage in each score, the
+// loss, and what is left in the memory.
+func TestCoverage(t *testing.T) {
+	const temperature, weight = 0.5, 0.3
+	for _, kind := range []string{"dot", "additive"} {
+		params := autodiff.NewParams(autodiff.Float64, 1)
+		options := map[string]any{"coverage": true, "coverage_loss": weight, "temperature": temperature}
+		if kind == "additive" {
+			options["attention_size"] = int64(2)
+		}
+		a, err := build(t, params, kind, options, 2, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range params.All() {
+			values := autodiff.Values[float64](p)
+			for j := range values {
+				values[j] = 0.1 + 0.2*float64(i) - 0.3*float64(j)
+			}
+		}
+		params.Changed()
+		tape := autodiff.NewTape(autodiff.Float64)
+		tape.KeepWeights()
+		tape.Reset(false, false)
+		memory := components.Memory{States: tape.Input([]float32{1, 0.5, -0.5, 2}, 2, 2), Spans: autodiff.Spans{Starts: []int32{0}, Lengths: []int32{2}}}
+		queries := [][]float64{{0.2, 0.1}, {-0.3, 0.5}, {0.7, -0.2}}
+		query := tape.Input([]float32{0.2, 0.1, -0.3, 0.5, 0.7, -0.2}, 3, 2)
+		prepared := a.Prepare(tape, memory)
+		_, weights := a.Attend(tape, query, autodiff.Spans{Starts: []int32{0}, Lengths: []int32{3}}, &prepared)
+
+		keys, c, loss := autodiff.Values[float64](prepared.Keys), [2]float64{}, 0.0
+		value := func(name string, i int) float64 { return autodiff.Values[float64](params.Lookup(name))[i] }
+		for i, q := range queries {
+			var e [2]float64
+			for s := range e {
+				score := 0.0
+				for x := range 2 {
+					if kind == "dot" {
+						score += q[x] * keys[2*s+x]
+					} else {
+						wq := q[0]*value("query.weight", 2*x) + q[1]*value("query.weight", 2*x+1)
+						score += value("v", x) * math.Tanh(wq+keys[2*s+x]+c[s]*value("coverage", x))
+					}
+				}
+				if kind == "dot" {
+					score += value("coverage", 0) * c[s]
+				}
+				e[s] = math.Exp(score / temperature)
+			}
+			for s := range e {
+				w := e[s] / (e[0] + e[1])
+				if got := autodiff.Values[float64](weights)[2*i+s]; math.Abs(got-w) > 1e-7 {
+					t.Errorf("%s: query %d gives key %d the weight %v, want %v", kind, i, s, got, w)
+				}
+				loss += weight * math.Min(w, c[s])
+				c[s] += w
+			}
+		}
+		if got := prepared.CoverageLoss.Scalar(); math.Abs(got-loss) > 1e-6 {
+			t.Errorf("%s: the loss is %v, want %v", kind, got, loss)
+		}
+		for s, got := range autodiff.Values[float64](prepared.Coverage) {
+			if math.Abs(got-c[s]) > 1e-6 {
+				t.Errorf("%s: the coverage of key %d is %v, want %v", kind, s, got, c[s])
+			}
+		}
 	}
 }

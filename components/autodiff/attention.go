@@ -29,6 +29,9 @@ type Heads struct {
 // whoever wants to look at them. Nothing else computes or keeps them whole.
 func (t *Tape) KeepWeights() { t.keepWeights = true }
 
+// KeepsWeights says whether [Tape.KeepWeights] was called.
+func (t *Tape) KeepsWeights() bool { return t.keepWeights }
+
 // ScaledDotProduct is attention with N heads (Vaswani et al. 2017, equation 1):
 // for the T queries q [T, N·K], S keys k [S, N·K] and values v [S, N·ValueSize]
 // of each sequence, head by head,

@@ -83,6 +83,33 @@ func TestGradients(t *testing.T) {
 			y, w := relativeAttention(tape, in, autodiff.Distances{Behind: 2}, true)
 			return results{y, w}
 		},
+		"additive scores": func(tape *autodiff.Tape, in in) results {
+			queries, keys := inTurn(3, 0, 2), inTurn(2, 3, 4)
+			w := autodiff.AdditiveScores(tape, in("q", 5, 3), in("k", 9, 3), in("v", 3), queries, keys)
+			autodiff.SoftmaxKeys(tape, w, queries, keys, 0.7, false)
+			return results{w}
+		},
+		"coverage": func(tape *autodiff.Tape, in in) results {
+			queries, keys := inTurn(3, 0, 2), inTurn(2, 3, 4)
+			c := autodiff.Coverage{Sum: autodiff.Sigmoid(tape, in("c", 3, 2, 5)), Loss: tape.Zero(1), LossWeight: 0.6, Temperature: 0.8}
+			w := autodiff.DotScores(tape, autodiff.Columns{Var: in("q", 5, 4)}, autodiff.Columns{Var: in("k", 9, 4)}, queries, keys, autodiff.Heads{Num: 2, KeySize: 2})
+			u := in("u", 2)
+			c.Sum = autodiff.CoverSoftmax(tape, w, u, 0.7, queries, keys, c)
+			more := autodiff.DotScores(tape, autodiff.Columns{Var: in("more", 5, 4)}, autodiff.Columns{Var: in("k2", 9, 4)}, queries, keys, autodiff.Heads{Num: 2, KeySize: 2})
+			return results{w, more, autodiff.CoverSoftmax(tape, more, u, 0.5, queries, keys, c), c.Loss}
+		},
+		"coverage without loss": func(tape *autodiff.Tape, in in) results {
+			queries, keys := inTurn(3, 2), inTurn(2, 4)
+			w := autodiff.Scale(tape, in("scores", 2, 1, 3, 4), 1)
+			autodiff.CoverSoftmax(tape, w, in("u", 1), 1, queries, keys, autodiff.Coverage{Sum: tape.Zero(2, 1, 4), Temperature: 1})
+			return results{autodiff.WeightedSum(tape, w, autodiff.Columns{Var: in("v", 6, 3)}, queries, keys, 5, 3)}
+		},
+		"additive coverage": func(tape *autodiff.Tape, in in) results {
+			queries, keys := inTurn(3, 0, 2), inTurn(2, 3, 4)
+			c := autodiff.Coverage{Sum: autodiff.Sigmoid(tape, in("c", 3, 1, 5)), Loss: tape.Zero(1), LossWeight: 0.6, Temperature: 0.8}
+			w, after := autodiff.CoverAdditive(tape, in("q", 5, 3), in("k", 9, 3), in("v", 3), in("u", 3), queries, keys, c)
+			return results{w, after, c.Loss}
+		},
 		"select": func(tape *autodiff.Tape, in in) results {
 			return results{autodiff.Select(tape, in("x", 3, 2, 2), []int32{2, 0, 2, -1})}
 		},

@@ -96,6 +96,52 @@ func (op *dotScoresOp[F]) Backward() {
 	})
 }
 
+// AdditiveScores returns the scores [B, 1, T, S] of [AdditiveAttention].
+func AdditiveScores(t *Tape, q, k, v *Var, queries, keys Spans) *Var {
+	if t.dtype == Float32 {
+		return additiveScores[float32](t, q, k, v, queries, keys)
+	}
+	return additiveScores[float64](t, q, k, v, queries, keys)
+}
+
+type additiveScoresOp[F kernel.Float] struct {
+	q, k, v, scores *Var
+	grid            grid
+}
+
+func additiveScores[F kernel.Float](t *Tape, q, k, v *Var, queries, keys Spans) *Var {
+	A := v.Dim(0)
+	if q.Dim(-1) != A || k.Dim(-1) != A {
+		panic(fmt.Sprintf("autodiff: additive scores: q is %v, k %v, v %v", q.shape, k.shape, v.shape))
+	}
+	if q.storage == k.storage { // the kernel's gradients must not overlap
+		k = Scale(t, k, 1)
+	}
+	g := newGrid(queries, keys, 1)
+	op := additiveScoresOp[F]{q, k, v, t.Zero(queries.Batch(), 1, g.T, g.S), g}
+	g.check("additive scores", op.scores)
+	g.each(func(at, _ int, r kernel.AttentionRows) {
+		kernel.AdditiveScores(int(r.Queries), int(r.Keys), A, Values[F](q)[int(r.Query)*A:], Values[F](k)[int(r.Key)*A:], Values[F](v), Values[F](op.scores)[at:], g.S)
+	})
+	if t.recording {
+		*Record[additiveScoresOp[F]](t) = op
+	}
+	return op.scores
+}
+
+func (op *additiveScoresOp[F]) Backward() {
+	if !op.scores.HasGrad() {
+		return
+	}
+	A, ds := op.v.Dim(0), Grad[F](op.scores)
+	dq, dk, dv := gradOrScratch[F](op.q), gradOrScratch[F](op.k), gradOrScratch[F](op.v)
+	op.grid.each(func(at, _ int, r kernel.AttentionRows) {
+		atQ, atK := int(r.Query)*A, int(r.Key)*A
+		kernel.AdditiveScoresBackward(int(r.Queries), int(r.Keys), A, Values[F](op.q)[atQ:], Values[F](op.k)[atK:], Values[F](op.v),
+			ds[at:], op.grid.S, dq[atQ:], dk[atK:], dv)
+	})
+}
+
 // SoftmaxKeys turns scores [B, N, T, S] into weights in place: the softmax of
 // scale times the scores, over the keys that a query sees: all, or with causal
 // those up to its own position. No operation before may read the scores in its

@@ -26,7 +26,8 @@ type (
 //     attention and with one;
 //   - every other value of an option of a decoder, with every encoder, likewise;
 //   - every other value of an option of an attention, with every decoder;
-//   - every switch of a decoder turned over, with every attention.
+//   - every switch of a decoder turned over, with every attention and every other
+//     value of its options.
 //
 // With testing.Short the last four are left out. A pairing that cannot work must
 // be refused with a fault that names an option.
@@ -102,6 +103,9 @@ func Catalog(t *testing.T, c *components.Catalog) {
 			for _, a := range attentions {
 				if a.name != none.name && a.name != attentions[0].name { // which met it above
 					run(encoders[0], d, a)
+				}
+				for _, other := range a.others {
+					run(encoders[0], d, other)
 				}
 			}
 		}
@@ -195,6 +199,11 @@ func small[C, D any](t *testing.T, k *registry.Kind[C, D]) []variant[C, D] {
 			for _, value := range otherValues(o, base[o.Key]) {
 				options := maps.Clone(base)
 				options[o.Key] = value
+				for _, on := range component.Options { // coverage_loss is tried with coverage
+					if on.Type == "boolean" && strings.HasPrefix(o.Key, on.Key+"_") {
+						options[on.Key] = true
+					}
+				}
 				other := variant[C, D]{name: fmt.Sprintf("%s(%s=%v)", name, o.Key, value), build: Build(t, k, name, options), changed: o.Key, isSwitch: o.Type == "boolean"}
 				v.others = append(v.others, other)
 				if o.Key == "dropout" {
@@ -254,6 +263,8 @@ func otherValues(o registry.Option, base any) []any {
 		values = append(values, !o.Default.(bool))
 	case o.Key == "dropout":
 		values = append(values, 0.4)
+	case o.Type == "float":
+		values = append(values, o.Default.(float64)/2)
 	case base != nil:
 		values = append(values, smallSizes(o)[1])
 	}

@@ -96,6 +96,9 @@ func (s subject) results(t testing.TB, params *autodiff.Params) Func {
 				results = append(results, final.Cell)
 			}
 		}
+		if decoded.Loss != nil {
+			results = append(results, decoded.Loss)
+		}
 		return results
 	}
 }

@@ -156,13 +156,9 @@ func (a CrossAttention) Keys(t *autodiff.Tape, memory *autodiff.Var) *autodiff.V
 	return a.KeyValue.Forward(t, memory)
 }
 
-// Forward maps query [Σ T, Q] to [Σ T, Q] and the weights [B, N, T, S] of the
-// longest: each sequence's queries to its keys.
-func (a CrossAttention) Forward(t *autodiff.Tape, query, keyValue *autodiff.Var, queries, keys autodiff.Spans) (y, weights *autodiff.Var) {
-	size := keyValue.Dim(1) / 2
+// HeadShapes says how the heads lie in query and keys.
+func (a CrossAttention) HeadShapes() autodiff.Heads {
+	size := a.Query.Weight.Dim(0)
 	head := size / a.Heads
-	h := autodiff.Heads{Num: a.Heads, KeySize: head, ValueSize: head, Scale: 1 / math.Sqrt(float64(head))}
-	y, weights = autodiff.ScaledDotProduct(t, autodiff.Columns{Var: a.Query.Forward(t, query)},
-		autodiff.Columns{Var: keyValue}, autodiff.Columns{Var: keyValue, From: size}, queries, keys, h)
-	return a.Output.Forward(t, y), weights
+	return autodiff.Heads{Num: a.Heads, KeySize: head, ValueSize: head, Scale: 1 / math.Sqrt(float64(head))}
 }

@@ -185,14 +185,14 @@ func (d *decoder) unroll(t *autodiff.Tape, s *decoderState, target components.Se
 			x, s.layers[i] = l.forward(t, x, packing, s.layers[i])
 		}
 		if d.attention != nil {
-			x, weights = d.attend(t, x, target.Spans, s.prepared)
+			x, weights = d.attend(t, x, target.Spans, &s.prepared)
 		}
 	}
-	return components.Decoded{States: autodiff.Dropout(t, x, d.dropout), Weights: weights}
+	return components.Decoded{States: autodiff.Dropout(t, x, d.dropout), Weights: weights, Loss: s.prepared.CoverageLoss}
 }
 
 // attend turns outputs x [Σ lengths, H] of the top layer into attentional states.
-func (d *decoder) attend(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory components.Prepared) (attentional, weights *autodiff.Var) {
+func (d *decoder) attend(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory *components.Prepared) (attentional, weights *autodiff.Var) {
 	context, weights := d.attention.Attend(t, x, spans, memory)
 	w := d.combine.Weight
 	attentional = autodiff.LinearColumns(t, context, autodiff.Columns{Var: w}, nil)

@@ -18,9 +18,9 @@ import (
 // [autodiff.Tape.EnterLoop]).
 func (d *decoder) feed(t *autodiff.Tape, s *decoderState, x *autodiff.Var, p *packing) (states, weights *autodiff.Var) {
 	batch, steps, embedding := len(p.order), len(p.counts), x.Dim(1)
-	memory, longest, single := s.prepared, s.prepared.Spans.Longest(), autodiff.SingleRows(t, batch)
+	memory, longest, single := &s.prepared, s.prepared.Spans.Longest(), autodiff.SingleRows(t, batch)
 	if !p.even {
-		memory = memory.Select(t, p.order)
+		*memory = memory.Select(t, p.order)
 		for i := range s.layers {
 			s.layers[i] = s.layers[i].rows(t, p.order)
 		}
@@ -49,7 +49,8 @@ func (d *decoder) feed(t *autodiff.Tape, s *decoderState, x *autodiff.Var, p *pa
 			top = s.layers[i].h
 		}
 		var w *autodiff.Var
-		s.fed, w = d.attend(t, top, single.First(n), memory.First(n))
+		*memory = memory.First(n)
+		s.fed, w = d.attend(t, top, single.First(n), memory)
 		autodiff.Scatter(t, states, s.fed, p.index[0][p.starts[step]:][:n])
 		if w == nil {
 			continue

@@ -176,23 +176,38 @@ func BenchmarkInputFeeding(b *testing.B) {
 func BenchmarkOptions(b *testing.B) {
 	const size = 128
 	c := standard.Catalog()
-	transformer := func(options ...any) components.Parts {
-		parts := transformerParts(b, size)
-		sizes := map[string]any{"model_size": size, "ffn_size": 4 * size}
-		for i := 0; i < len(options); i += 2 {
-			sizes[options[i].(string)] = options[i+1]
+	transformer := func(positions, attention string, options map[string]any) components.Parts {
+		sizes := map[string]any{"model_size": size, "ffn_size": 4 * size, "positions": positions}
+		return components.Parts{
+			Encoder:   componenttest.Build(b, &c.Encoders, "transformer", sizes),
+			Decoder:   componenttest.Build(b, &c.Decoders, "transformer", sizes),
+			Attention: componenttest.Build(b, &c.Attentions, attention, options),
 		}
-		parts.Encoder = componenttest.Build(b, &c.Encoders, "transformer", sizes)
-		parts.Decoder = componenttest.Build(b, &c.Decoders, "transformer", sizes)
-		return parts
 	}
+	lstm := func(feeding bool, attention string, options map[string]any) components.Parts {
+		sizes := map[string]any{"embedding_size": size, "hidden_size": size}
+		fed := map[string]any{"embedding_size": size, "hidden_size": size, "input_feeding": feeding}
+		return components.Parts{
+			Encoder:   componenttest.Build(b, &c.Encoders, "lstm", sizes),
+			Decoder:   componenttest.Build(b, &c.Decoders, "lstm", fed),
+			Attention: componenttest.Build(b, &c.Attentions, attention, options),
+		}
+	}
+	coverage := map[string]any{"coverage": true}
 	for _, model := range []struct {
 		name  string
 		parts components.Parts
 	}{
-		{"transformer", transformer()},
-		{"transformer/relative", transformer("positions", "relative")},
-		{"transformer/rotary", transformer("positions", "rotary")},
+		{"transformer", transformer("sinusoidal", "multihead", nil)},
+		{"transformer/relative", transformer("relative", "multihead", nil)},
+		{"transformer/rotary", transformer("rotary", "multihead", nil)},
+		{"transformer/coverage", transformer("sinusoidal", "multihead", coverage)},
+		{"lstm/general", lstm(false, "general", nil)},
+		{"lstm/general/coverage", lstm(false, "general", coverage)},
+		{"lstm/additive", lstm(false, "additive", nil)},
+		{"lstm/additive/coverage", lstm(false, "additive", coverage)},
+		{"lstm/feeding", lstm(true, "additive", nil)},
+		{"lstm/feeding/coverage", lstm(true, "additive", coverage)},
 	} {
 		b.Run(model.name, func(b *testing.B) {
 			update, pairs := newUpdate(b, model.parts), batches(false)[0]

@@ -165,7 +165,7 @@ func (c *reference) attention() error {
 	c.load(find)
 	query, memory := c.input("query"), c.input("memory")
 	prepared := attention.Prepare(c.tape, components.Memory{States: flat(memory), Spans: c.rows("memory", "lengths")})
-	output, weights := attention.Attend(c.tape, flat(query), c.rows("query", ""), prepared)
+	output, weights := attention.Attend(c.tape, flat(query), c.rows("query", ""), &prepared)
 	c.compare("output", values(output), c.tensor("output").Data, c.ofOutputs())
 	c.compare("weights", values(weights), c.tensor("weights").Data, c.ofOutputs())
 	c.backward(output, find, map[string]*autodiff.Var{"query": query, "memory": memory})
@@ -204,7 +204,7 @@ func (c *reference) multihead() error {
 		c.load(multiheadPlace)
 		inputs["memory"] = c.input("memory")
 		prepared := attention.Prepare(c.tape, components.Memory{States: flat(inputs["memory"]), Spans: c.rows("memory", "key_lengths")})
-		output, weights = attention.Attend(c.tape, flat(query), c.rows("query", ""), prepared)
+		output, weights = attention.Attend(c.tape, flat(query), c.rows("query", ""), &prepared)
 	} else {
 		self := nn.NewSelfAttention(c.params, "self", size, heads)
 		c.load(multiheadPlace)
@@ -261,7 +261,7 @@ func (c *reference) decoderLayer() error {
 	c.load(layerPlace)
 	input, memory := c.input("input"), c.input("memory")
 	prepared := layer.Prepare(c.tape, components.Memory{States: flat(memory), Spans: c.rows("memory", "lengths")})
-	output, _ := layer.Forward(c.tape, flat(input), c.rows("input", ""), prepared)
+	output, _ := layer.Forward(c.tape, flat(input), c.rows("input", ""), &prepared)
 	c.compare("output", values(output), c.tensor("output").Data, c.ofOutputs())
 	c.backward(output, layerPlace, map[string]*autodiff.Var{"input": input, "memory": memory})
 	return nil

@@ -1,6 +1,7 @@
 package transformer
 
 import (
+	"cmp"
 	"strconv"
 
 	"exp/components"
@@ -85,11 +86,23 @@ func (d *decoder) Decode(t *autodiff.Tape, memory components.Memory, target comp
 	if s := d.summarise(t, memory); s != nil {
 		x = autodiff.AddToRows(t, x, s, target.Spans)
 	}
-	var weights *autodiff.Var
+	var decoded components.Decoded
 	for _, l := range d.layers {
-		x, weights = l.Forward(t, x, target.Spans, l.Prepare(t, memory))
+		prepared := autodiff.Alloc[components.Prepared](t)
+		*prepared = l.Prepare(t, memory)
+		x, decoded.Weights = l.Forward(t, x, target.Spans, prepared)
+		decoded.Loss = addLoss(t, decoded.Loss, prepared.CoverageLoss)
 	}
-	return components.Decoded{States: d.last(t, x), Weights: weights}
+	decoded.States = d.last(t, x)
+	return decoded
+}
+
+// addLoss is a + b, of which either may be nil.
+func addLoss(t *autodiff.Tape, a, b *autodiff.Var) *autodiff.Var {
+	if a == nil || b == nil {
+		return cmp.Or(a, b)
+	}
+	return autodiff.Add(t, a, b)
 }
 
 func (d *decoder) last(t *autodiff.Tape, x *autodiff.Var) *autodiff.Var {
@@ -126,7 +139,7 @@ func (d *decoder) Step(t *autodiff.Tape, state components.DecoderState, tokens c
 	}
 	var weights *autodiff.Var
 	for i, l := range d.layers {
-		x, weights = l.step(t, x, tokens.Spans, s.prepared[i], &s.caches[i])
+		x, weights = l.step(t, x, tokens.Spans, &s.prepared[i], &s.caches[i])
 	}
 	s.steps++
 	return components.Decoded{States: d.last(t, x), Weights: weights}
@@ -187,21 +200,21 @@ func (l DecoderLayer) Prepare(t *autodiff.Tape, m components.Memory) components.
 
 // Forward maps the sequences in x [Σ lengths, D] to [Σ lengths, D]; position t
 // of each sees its positions up to t.
-func (l DecoderLayer) Forward(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory components.Prepared) (y, weights *autodiff.Var) {
+func (l DecoderLayer) Forward(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory *components.Prepared) (y, weights *autodiff.Var) {
 	in := l.aroundSelf.input(t, x)
 	self, _ := l.self.Forward(t, in, spans, spans, true)
 	return l.after(t, l.aroundSelf.output(t, x, in, self), spans, memory)
 }
 
 // step is Forward for the next position of each sequence alone, x [B, D].
-func (l DecoderLayer) step(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory components.Prepared, cache *autodiff.Cache) (y, weights *autodiff.Var) {
+func (l DecoderLayer) step(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory *components.Prepared, cache *autodiff.Cache) (y, weights *autodiff.Var) {
 	in := l.aroundSelf.input(t, x)
 	self := l.self.Step(t, in, spans, cache)
 	return l.after(t, l.aroundSelf.output(t, x, in, self), spans, memory)
 }
 
 // after is what follows the self-attention.
-func (l DecoderLayer) after(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory components.Prepared) (y, weights *autodiff.Var) {
+func (l DecoderLayer) after(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory *components.Prepared) (y, weights *autodiff.Var) {
 	if l.attention != nil {
 		in := l.aroundMemory.input(t, x)
 		var context *autodiff.Var

@@ -63,7 +63,7 @@ func (w wide) ContextSize() int { return w.size }
 func (w wide) Prepare(_ *autodiff.Tape, m components.Memory) components.Prepared {
 	return components.Prepared{Values: m.States, Spans: m.Spans}
 }
-func (w wide) Attend(t *autodiff.Tape, query *autodiff.Var, _ autodiff.Spans, _ components.Prepared) (context, weights *autodiff.Var) {
+func (w wide) Attend(t *autodiff.Tape, query *autodiff.Var, _ autodiff.Spans, _ *components.Prepared) (context, weights *autodiff.Var) {
 	return t.Input(make([]float32, query.Dim(0)*w.size), query.Dim(0), w.size), nil
 }
 
