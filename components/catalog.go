@@ -7,6 +7,7 @@ type Catalog struct {
 	Encoders   registry.Kind[Encoder, EncoderDeps]
 	Decoders   registry.Kind[Decoder, DecoderDeps]
 	Attentions registry.Kind[Attention, AttentionDeps]
+	Outputs    registry.Kind[Output, OutputDeps]
 	Optimizers registry.Kind[Optimizer, OptimizerDeps]
 	Schedules  registry.Kind[Schedule, ScheduleDeps]
 	Tasks      registry.Kind[Task, TaskDeps]
@@ -19,6 +20,7 @@ func NewCatalog() *Catalog {
 	c.Encoders.Name = "encoder"
 	c.Decoders.Name = "decoder"
 	c.Attentions.Name = "attention"
+	c.Outputs.Name = "output"
 	c.Optimizers.Name = "optimizer"
 	c.Schedules.Name = "schedule"
 	c.Tasks.Name = "task"
@@ -29,5 +31,5 @@ func NewCatalog() *Catalog {
 // Families returns the kinds of components, in the order in which they are
 // shown.
 func (c *Catalog) Families() []registry.Family {
-	return []registry.Family{&c.Tasks, &c.Encoders, &c.Decoders, &c.Attentions, &c.Optimizers, &c.Schedules, &c.Metrics}
+	return []registry.Family{&c.Tasks, &c.Encoders, &c.Decoders, &c.Attentions, &c.Outputs, &c.Optimizers, &c.Schedules, &c.Metrics}
 }

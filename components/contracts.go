@@ -31,6 +31,8 @@ type Memory struct {
 	States *autodiff.Var  // [Σ lengths, M]
 	Spans  autodiff.Spans // of the sources in States
 	Final  []FinalState   // one a layer, from the lowest; none where the encoder has no final state
+
+	Pointed bool // set by the model: its output points at the source, and wants what Decoded says of that
 }
 
 // FinalState is a recurrent layer's state after the last step of each sequence.
@@ -71,6 +73,8 @@ type DecoderState any
 type Decoded struct {
 	States  *autodiff.Var // [Σ lengths, D]
 	Weights *autodiff.Var // [B, N, T, S] of the longest, zero past the lengths: of the attention to the memory (of the last layer); nil without one, or where the tape keeps none
+	Input   *autodiff.Var // [Σ lengths, E]: the embedding that the decoder read, as its lowest layer did
+	Context *autodiff.Var // [Σ lengths, C]: what the attention of Weights read; it and Weights take a gradient where the memory is [Memory.Pointed], and are not to be read otherwise
 	Loss    *autodiff.Var // [1]: what [Model.Loss] adds to the sum of the cross-entropies, in nats; nil for nothing
 }
 
@@ -149,6 +153,27 @@ type AttentionDeps struct {
 	Params     *autodiff.Params
 	QuerySize  int // Q
 	MemorySize int // M
+}
+
+// Output says how probable each next token is, from what a decoder made.
+type Output interface {
+	// Points says that the output copies from the source: see [Memory.Pointed].
+	Points() bool
+	// Logits returns scores whose softmax is the probability of each column of x,
+	// [Σ lengths, x.Width].
+	Logits(t *autodiff.Tape, d Decoded, x Extended) *autodiff.Var
+	// Loss returns the mean -Σ q log p a row, in nats, for q that puts 1-smoothing
+	// on the row's target, a column, and spreads smoothing evenly over V.
+	Loss(t *autodiff.Tape, d Decoded, x Extended, targets []int32, smoothing float64) *autodiff.Var
+}
+
+// OutputDeps is what an output is given when it is built.
+type OutputDeps struct {
+	Params      *autodiff.Params
+	Vocabulary  int // V
+	StateSize   int // D
+	ContextSize int // C of the decoder's attention (of the last layer), 0 without one
+	InputSize   int // E
 }
 
 // Optimizer moves the parameters along their gradients.

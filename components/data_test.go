@@ -2,6 +2,7 @@ package components
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 
 	"exp/components/autodiff"
@@ -58,6 +59,24 @@ func TestOptions(t *testing.T) {
 	for want, o := range invalid {
 		if err := o.Validate(); err == nil || err.Error() != want {
 			t.Errorf("%+v: error is %v, want %q", o, err, want)
+		}
+	}
+}
+
+// Numbers of the source's tokens in the target, and back.
+func TestNumbers(t *testing.T) {
+	d := Data{Source: NewVocabulary([]string{"a", "b", "c"}), Target: NewVocabulary([]string{"c", "x"})}
+	v := int32(d.Target.Size())
+	if got, want := d.Numbers(), []int32{0, 1, 2, 3, v + 4, v + 5, 4}; !slices.Equal(got, want) {
+		t.Errorf("numbers are %v, want %v", got, want)
+	}
+	for token, want := range map[string]int32{"a": v + 4, "c": 4, "x": 5, "neither": Unk, "<unk>": Unk} {
+		got := d.TargetID(token)
+		if got != want {
+			t.Errorf("%s has the number %d, want %d", token, got, want)
+		}
+		if back := d.TargetToken(got); got != Unk && back != token {
+			t.Errorf("%s is read as %s", token, back)
 		}
 	}
 }

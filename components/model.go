@@ -11,21 +11,26 @@ type Parts struct {
 	Encoder   registry.Build[Encoder, EncoderDeps]
 	Decoder   registry.Build[Decoder, DecoderDeps]
 	Attention registry.Build[Attention, AttentionDeps] // builds nil for "none"
+	Output    registry.Build[Output, OutputDeps]       // nil for [DefaultOutput]
 }
 
 // Model is an encoder, a decoder and an attention with the embeddings before
-// them and the output layer after them: logits = W state + b.
+// them and the output after them.
 type Model struct {
 	Params  *autodiff.Params
 	Encoder Encoder
 	Decoder Decoder
-	Output  nn.Linear // [V, D]
+	Output  Output
+
+	vocabulary int     // V
+	numbers    []int32 // see [Data.Numbers]
 }
 
 // NewModel builds the parts with their parameters in params, for vocabularies
 // of the sizes given. An error says why the parts do not fit.
 func NewModel(parts Parts, params *autodiff.Params, sourceSize, targetSize int) (*Model, error) {
-	m := &Model{Params: params}
+	m := &Model{Params: params, vocabulary: targetSize}
+	output := OutputDeps{Params: params, Vocabulary: targetSize}
 	var err error
 	m.Encoder, err = parts.Encoder(EncoderDeps{
 		Params: params.Scope("encoder"),
@@ -36,11 +41,17 @@ func NewModel(parts Parts, params *autodiff.Params, sourceSize, targetSize int) 
 	}
 	m.Decoder, err = parts.Decoder(DecoderDeps{
 		Params: params.Scope("decoder"),
-		Target: embedder(params, "target_embedding", targetSize),
+		Target: func(size int) (Embedder, error) {
+			output.InputSize = size
+			return embedder(params, "target_embedding", targetSize)(size)
+		},
 		Attention: func(p *autodiff.Params, querySize int) (Attention, error) {
 			a, err := parts.Attention(AttentionDeps{Params: p, QuerySize: querySize, MemorySize: m.Encoder.MemorySize()})
 			if err != nil {
 				return nil, registry.Under("model.attention", err)
+			}
+			if a != nil {
+				output.ContextSize = a.ContextSize()
 			}
 			return a, nil
 		},
@@ -50,9 +61,19 @@ func NewModel(parts Parts, params *autodiff.Params, sourceSize, targetSize int) 
 	if err != nil {
 		return nil, registry.Under("model.decoder", err)
 	}
-	m.Output = nn.NewLinear(params, "output", m.Decoder.OutputSize(), targetSize)
+	output.StateSize = m.Decoder.OutputSize()
+	if parts.Output == nil {
+		parts.Output = func(d OutputDeps) (Output, error) { return NewSoftmax(SoftmaxOptions{}, d) }
+	}
+	if m.Output, err = parts.Output(output); err != nil {
+		return nil, registry.Under("model.output", err)
+	}
 	return m, nil
 }
+
+// Number gives the model the numbers of the source's tokens in the target, see
+// [Data.Numbers]. A model whose output points needs them before it reads anything.
+func (m *Model) Number(numbers []int32) { m.numbers = numbers }
 
 // Check builds the parts with shapes only. It returns the number of parameters
 // for vocabularies of the sizes given, or why the parts do not fit.
@@ -92,23 +113,34 @@ func (m *Model) MaxLengths() (source int, sourceOption string, target int, targe
 }
 
 // Logits returns the teacher-forced prediction of each target token, one
-// sequence after the other: [Σ lengths, V].
+// sequence after the other: [Σ lengths, V], or more columns where the output
+// points, see [Extended].
 func (m *Model) Logits(t *autodiff.Tape, b *Batch) *autodiff.Var {
-	return m.Output.Forward(t, m.decode(t, b).States)
+	decoded, x := m.Decode(t, m.Encode(t, b.Source), b)
+	return m.Output.Logits(t, decoded, x)
 }
 
-// decode is the teacher-forced pass over a batch.
-func (m *Model) decode(t *autodiff.Tape, b *Batch) Decoded {
-	return m.Decoder.Decode(t, m.Encoder.Encode(t, b.Source), b.TargetIn)
+// Decode is the teacher-forced pass over a batch, given what Encode returned.
+func (m *Model) Decode(t *autodiff.Tape, memory Memory, b *Batch) (Decoded, Extended) {
+	x := m.extend(t, b.Source)
+	x.Queries = b.TargetIn.Spans
+	return m.Decoder.Decode(t, memory, m.known(t, b.TargetIn)), x
+}
+
+// Encode reads a batch of sources for the model's decoder.
+func (m *Model) Encode(t *autodiff.Tape, source Sequences) Memory {
+	memory := m.Encoder.Encode(t, source)
+	memory.Pointed = m.Output.Points()
+	return memory
 }
 
 // Loss returns what training makes smaller, the mean a target token of the
 // cross-entropy and of the decoder's own loss, in nats, and the tokens that it is a
 // mean over.
 func (m *Model) Loss(t *autodiff.Tape, b *Batch, smoothing float64) (loss *autodiff.Var, targets []int32) {
-	decoded := m.decode(t, b)
-	targets = b.TargetOut.Tokens
-	loss = autodiff.LinearCrossEntropy(t, decoded.States, m.Output.Weight, m.Output.Bias, targets, smoothing)
+	decoded, x := m.Decode(t, m.Encode(t, b.Source), b)
+	targets = m.columns(t, b.TargetOut, x).Tokens
+	loss = m.Output.Loss(t, decoded, x, targets, smoothing)
 	if decoded.Loss != nil {
 		autodiff.AddTo(t, loss, autodiff.Scale(t, decoded.Loss, 1/float64(len(targets))))
 	}
@@ -116,8 +148,42 @@ func (m *Model) Loss(t *autodiff.Tape, b *Batch, smoothing float64) (loss *autod
 }
 
 // TokenLosses returns the cross-entropy of each target token in nats, one
-// sequence after the other, the logits it comes from [Σ lengths, V], and the tokens.
+// sequence after the other, the logits it comes from [Σ lengths, V or more], and
+// the tokens, as columns.
 func (m *Model) TokenLosses(t *autodiff.Tape, b *Batch) (losses []float64, logits *autodiff.Var, targets []int32) {
-	logits, targets = m.Logits(t, b), b.TargetOut.Tokens
+	decoded, x := m.Decode(t, m.Encode(t, b.Source), b)
+	logits, targets = m.Output.Logits(t, decoded, x), m.columns(t, b.TargetOut, x).Tokens
 	return autodiff.TokenLosses(t, logits, targets), logits, targets
+}
+
+// Decoding is a batch of sources that are decoded step after step.
+type Decoding struct {
+	Extended // the columns of the logits, row by row
+	model    *Model
+	state    DecoderState
+}
+
+// Start begins to decode a batch of sources. The tape must not record, and what is
+// returned is valid until its Reset.
+func (m *Model) Start(t *autodiff.Tape, source Sequences) *Decoding {
+	d := &Decoding{Extended: m.extend(t, source), model: m, state: m.Decoder.Start(t, m.Encode(t, source))}
+	d.Queries = autodiff.SingleRows(t, source.Batch())
+	return d
+}
+
+// Step reads the token of every row, as [Decoder.Step] does.
+func (d *Decoding) Step(t *autodiff.Tape, tokens Sequences) Decoded {
+	return d.model.Decoder.Step(t, d.state, d.model.known(t, tokens))
+}
+
+// Next reads the token of every row, and returns the logits of the next [B, V or
+// more].
+func (d *Decoding) Next(t *autodiff.Tape, tokens Sequences) *autodiff.Var {
+	return d.model.Output.Logits(t, d.Step(t, tokens), d.Extended)
+}
+
+// Select makes the rows those that rows names, as [Decoder.Select] does.
+func (d *Decoding) Select(t *autodiff.Tape, rows []int32) {
+	d.model.Decoder.Select(t, d.state, rows)
+	d.Keys, d.Queries = d.Keys.Select(t, rows), autodiff.SingleRows(t, len(rows))
 }

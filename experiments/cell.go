@@ -22,9 +22,10 @@ type Cell struct {
 	Encoder   registry.Choice[components.Encoder, components.EncoderDeps]
 	Decoder   registry.Choice[components.Decoder, components.DecoderDeps]
 	Attention registry.Choice[components.Attention, components.AttentionDeps]
+	Output    registry.Choice[components.Output, components.OutputDeps]
 	Optimizer registry.Choice[components.Optimizer, components.OptimizerDeps]
 	Schedule  registry.Choice[components.Schedule, components.ScheduleDeps]
-	Parts     components.Parts // the encoder, the decoder and the attention
+	Parts     components.Parts // the encoder, the decoder, the attention and the output
 	Metrics   []Metric
 
 	Training   components.Training
@@ -101,7 +102,7 @@ func (d *decoder) cell(top *registry.Table, partial bool) (*Cell, error) {
 	}
 
 	model := section("model")
-	report(unknownKeys(model, "encoder", "decoder", "attention"))
+	report(unknownKeys(model, "encoder", "decoder", "attention", "output"))
 	fits := true
 	for _, key := range model.Keys() {
 		fits = report(deleteOversized(table(model, key))) && fits
@@ -119,7 +120,9 @@ func (d *decoder) cell(top *registry.Table, partial bool) (*Cell, error) {
 		}
 	}
 	c.Attention, err = component(&d.catalog.Attentions, model, "attention", attention)
-	c.Parts = components.Parts{Encoder: c.Encoder.Build, Decoder: c.Decoder.Build, Attention: c.Attention.Build}
+	fits = report(err) && fits
+	c.Output, err = component(&d.catalog.Outputs, model, "output", byDefault{components.DefaultOutput, model.Origin})
+	c.Parts = components.Parts{Encoder: c.Encoder.Build, Decoder: c.Decoder.Build, Attention: c.Attention.Build, Output: c.Output.Build}
 	if report(err) && fits && c.Encoder.Build != nil && c.Decoder.Build != nil {
 		report(registry.At(top, d.checkModel(c)))
 	}
@@ -259,7 +262,7 @@ func (d *decoder) readTask(c *Cell, t *registry.Table) error {
 // checkModel says why the parts of c do not fit, if they do not.
 func (d *decoder) checkModel(c *Cell) error {
 	text := formatComponent("encoder", c.Encoder.Component) + formatComponent("decoder", c.Decoder.Component) +
-		formatComponent("attention", c.Attention.Component)
+		formatComponent("attention", c.Attention.Component) + formatComponent("output", c.Output.Component)
 	err, known := d.checked[text]
 	if !known {
 		_, err = components.Check(c.Parts, checkSize, checkSize)

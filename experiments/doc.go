@@ -12,6 +12,7 @@
 //	[model.encoder]          reads the source
 //	[model.decoder]          says the target
 //	[model.attention]        of the decoder to the source; the decoder's own by default, or none
+//	[model.output]           of the decoder's states to the target's tokens; softmax by default
 //	[train]                  how long, in what batches
 //	[train.optimizer]        adam by default
 //	[train.schedule]         of the learning rate, constant by default

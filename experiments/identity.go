@@ -31,11 +31,20 @@ func (c *Cell) identity() string {
 	identify(&b, "model.encoder", c.Encoder.Component)
 	identify(&b, "model.decoder", c.Decoder.Component)
 	identify(&b, "model.attention", c.Attention.Component)
+	if o := c.Output.Component; !asItWas(o) {
+		identify(&b, "model.output", o)
+	}
 	identify(&b, "train", registry.Component{Version: registry.Version(components.DefaultTraining()), Options: c.training})
 	identify(&b, "train.optimizer", c.Optimizer.Component)
 	identify(&b, "train.schedule", c.Schedule.Component)
 	identify(&b, "evaluate", registry.Component{Version: registry.Version(components.DefaultEvaluation()), Options: c.evaluation})
 	return hash(b.String())
+}
+
+// asItWas says that an output is the one that models had before outputs had names.
+func asItWas(o registry.Component) bool {
+	return o.Name == components.DefaultOutput && o.Version == 1 &&
+		!slices.ContainsFunc(o.Options, func(o registry.Option) bool { return !o.IsDefault() })
 }
 
 // dataIdentity hashes the task. content is what it says of the files that it
@@ -76,6 +85,7 @@ func (c *Cell) Resolved() string {
 	b.WriteString("\n" + formatComponent("model.encoder", c.Encoder.Component))
 	b.WriteString("\n" + formatComponent("model.decoder", c.Decoder.Component))
 	b.WriteString("\n" + formatComponent("model.attention", c.Attention.Component))
+	b.WriteString("\n" + formatComponent("model.output", c.Output.Component))
 	b.WriteString("\n[train]\n" + formatOptions(c.training))
 	b.WriteString("\n" + formatComponent("train.optimizer", c.Optimizer.Component))
 	b.WriteString("\n" + formatComponent("train.schedule", c.Schedule.Component))

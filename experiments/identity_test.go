@@ -88,6 +88,7 @@ func TestSameIdentity(t *testing.T) {
 		{"new options", withSchedule(moreSizes{extended{always: always{Size: 3}}}), scheduled},
 		{"a metric", plain, scheduled + "[evaluate]\nmetrics = [\"loss\"]"},
 		{"a name, seeds, a comment", plain, "name = \"other\" # the same\n" + scheduled + "[sweep]\nseeds = 9"},
+		{"the default output", plain, scheduled + "[model.output]\ntype = \"softmax\""},
 		{"another order", plain, `
 train.schedule.type = "test"
 [model]
@@ -125,6 +126,7 @@ func TestOtherIdentity(t *testing.T) {
 		{"the interval of evaluation", plain, scheduled + "[evaluate]\nevery = 10"},
 		{"the batches of evaluation", plain, scheduled + "[evaluate]\nbatch_size = 10"},
 		{"the longest hypothesis", plain, scheduled + "[evaluate]\nmax_length = 10"},
+		{"output", plain, scheduled + "[model.output]\ntype = \"pointer_generator\"\n[model.attention]\ntype = \"general\""},
 		{"attention", plain, scheduled + "[model.attention]\ntype = \"dot\""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -139,6 +139,8 @@ func familyAt(c *components.Catalog, path string) registry.Family {
 		return &c.Decoders
 	case "model.attention":
 		return &c.Attentions
+	case "model.output":
+		return &c.Outputs
 	case "train.optimizer":
 		return &c.Optimizers
 	case "train.schedule":

@@ -110,6 +110,23 @@ func TestGradients(t *testing.T) {
 			w, after := autodiff.CoverAdditive(tape, in("q", 5, 3), in("k", 9, 3), in("v", 3), in("u", 3), queries, keys, c)
 			return results{w, after, c.Loss}
 		},
+		"place weights": func(tape *autodiff.Tape, in in) results {
+			all := tape.Zero(3, 2, 2, 4)
+			autodiff.PlaceWeights(tape, all, in("first", 3, 2, 1, 4), []int32{2, 0, 1}, 0)
+			autodiff.PlaceWeights(tape, all, in("second", 2, 2, 1, 3), []int32{2, 0}, 1)
+			return results{all}
+		},
+		"pointer": func(tape *autodiff.Tape, in in) results {
+			queries, keys := inTurn(3, 1, 2), inTurn(3, 0, 2)
+			weights := autodiff.Scale(tape, in("w", 3, 2, 3, 3), 1)
+			autodiff.SoftmaxKeys(tape, weights, queries, keys, 1, false)
+			p := autodiff.Pointer{
+				Logits: in("logits", 6, 5), Gate: in("gate", 6, 1), Weights: weights,
+				Queries: queries, Keys: keys, Columns: []int32{5, 2, 5, 4, 5}, Width: 6,
+			}
+			targets := []int32{5, 2, 0, 3, 4, 5}
+			return results{autodiff.PointerCrossEntropy(tape, p, targets, 0), autodiff.PointerCrossEntropy(tape, p, targets, 0.3)}
+		},
 		"select": func(tape *autodiff.Tape, in in) results {
 			return results{autodiff.Select(tape, in("x", 3, 2, 2), []int32{2, 0, 2, -1})}
 		},

@@ -341,3 +341,58 @@ func TestForget(t *testing.T) {
 func ones32(n int) *autodiff.Var {
 	return autodiff.NewParams(autodiff.Float32, 1).New("w", nn.Constant(1), 1, n)
 }
+
+// The mixture by its definition: a column that is generated and copied by two
+// heads, by two keys, one that is only copied, and a row without a key.
+func TestPointer(t *testing.T) {
+	const V, smoothing = 4, 0.3
+	tape := autodiff.NewTape(autodiff.Float64)
+	tape.Reset(false, false)
+	logits := []float32{0.3, -1, 2, 0.5, 1, 0, -2, 0.1, 0.7, 0.2, 0.4, -0.6}
+	gates := []float32{0.4, -1.5, 2}
+	weights := []float32{0.2, 0.3, 0.5, 0.6, 0.4, 0, 0.5, 0.25, 0.25, 0.1, 0.1, 0.8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+	columns, width := []int32{4, 1, 4}, 5
+	p := autodiff.Pointer{
+		Logits: tape.Input(logits, 3, V), Gate: tape.Input(gates, 3, 1), Weights: tape.Input(weights, 2, 2, 2, 3),
+		Queries: inTurn(2, 1), Keys: inTurn(3, 0), Columns: columns, Width: width,
+	}
+	var want [][]float64
+	for row := range 3 {
+		sum, mixed := 0.0, make([]float64, width)
+		for _, x := range logits[row*V:][:V] {
+			sum += math.Exp(float64(x))
+		}
+		g := 1 / (1 + math.Exp(-float64(gates[row])))
+		if row == 2 {
+			g = 1
+		}
+		for c, x := range logits[row*V:][:V] {
+			mixed[c] = g * math.Exp(float64(x)) / sum
+		}
+		for j, c := range columns {
+			if row < 2 {
+				mixed[c] += (1 - g) * float64(weights[row*3+j]+weights[6+row*3+j]) / 2
+			}
+		}
+		want = append(want, mixed)
+	}
+	got := autodiff.Values[float64](autodiff.PointerLogits(tape, p))
+	targets, loss, smooth := []int32{4, 1, 2}, 0.0, 0.0
+	for row, mixed := range want {
+		for c, w := range mixed {
+			if math.Abs(math.Exp(got[row*width+c])-w) > 1e-7 {
+				t.Errorf("row %d: the probability of column %d is %v, want %v", row, c, math.Exp(got[row*width+c]), w)
+			}
+			if c < V {
+				smooth -= smoothing / V * math.Log(w) / 3
+			}
+		}
+		loss -= math.Log(mixed[targets[row]]) / 3
+	}
+	if l := autodiff.PointerCrossEntropy(tape, p, targets, 0).Scalar(); math.Abs(l-loss) > 1e-7 {
+		t.Errorf("the loss is %v, want %v", l, loss)
+	}
+	if l, want := autodiff.PointerCrossEntropy(tape, p, targets, smoothing).Scalar(), (1-smoothing)*loss+smooth; math.Abs(l-want) > 1e-7 {
+		t.Errorf("the smoothed loss is %v, want %v", l, want)
+	}
+}

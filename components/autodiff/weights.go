@@ -237,3 +237,42 @@ func (op *weightedSumOp[F]) Backward() {
 		}
 	})
 }
+
+// PlaceWeights copies the weights of one step [n, N, 1, ...] to step step of all
+// [B, N, T, S], those of row r to row order[r], in place. Nothing has been there
+// before. order must live as long as the tape.
+func PlaceWeights(t *Tape, all, weights *Var, order []int32, step int) {
+	if t.dtype == Float32 {
+		placeWeights[float32](t, all, weights, order, step)
+	} else {
+		placeWeights[float64](t, all, weights, order, step)
+	}
+}
+
+type placeWeightsOp[F kernel.Float] struct {
+	all, weights *Var
+	order        []int32
+	step         int
+}
+
+func placeWeights[F kernel.Float](t *Tape, all, weights *Var, order []int32, step int) {
+	op := placeWeightsOp[F]{all, weights, order, step}
+	op.each(func(to, from, keys int) { copy(Values[F](all)[to:][:keys], Values[F](weights)[from:]) })
+	if t.recording && !weights.Constant() {
+		*Record[placeWeightsOp[F]](t) = op
+	}
+}
+
+func (op *placeWeightsOp[F]) each(f func(to, from, keys int)) {
+	heads, steps, S, keys := op.all.Dim(1), op.all.Dim(2), op.all.Dim(3), op.weights.Dim(3)
+	for r := range op.weights.Dim(0) * heads {
+		f(((int(op.order[r/heads])*heads+r%heads)*steps+op.step)*S, r*keys, keys)
+	}
+}
+
+func (op *placeWeightsOp[F]) Backward() {
+	if op.all.HasGrad() {
+		dAll, dw := Grad[F](op.all), Grad[F](op.weights)
+		op.each(func(to, from, keys int) { kernel.AddTo(dw[from:][:keys], dAll[to:]) })
+	}
+}

@@ -16,6 +16,7 @@ type (
 	encoder   = variant[components.Encoder, components.EncoderDeps]
 	decoder   = variant[components.Decoder, components.DecoderDeps]
 	attention = variant[components.Attention, components.AttentionDeps]
+	output    = variant[components.Output, components.OutputDeps]
 )
 
 // Catalog checks the schema of every component, and runs [Model] on
@@ -27,31 +28,35 @@ type (
 //   - every other value of an option of a decoder, with every encoder, likewise;
 //   - every other value of an option of an attention, with every decoder;
 //   - every switch of a decoder turned over, with every attention and every other
-//     value of its options.
+//     value of its options;
+//   - every output but the default with every decoder, also with every switch turned
+//     over, and every attention, and with every other value of an option of each.
 //
-// With testing.Short the last four are left out. A pairing that cannot work must
+// With testing.Short the last five are left out. A pairing that cannot work must
 // be refused with a fault that names an option.
 func Catalog(t *testing.T, c *components.Catalog) {
 	t.Run("schema", func(t *testing.T) {
 		schema(t, &c.Encoders)
 		schema(t, &c.Decoders)
 		schema(t, &c.Attentions)
+		schema(t, &c.Outputs)
 		schema(t, &c.Optimizers)
 		schema(t, &c.Schedules)
 		schema(t, &c.Tasks)
 		schema(t, &c.Metrics)
 	})
 	encoders, decoders, attentions := small(t, &c.Encoders), small(t, &c.Decoders), small(t, &c.Attentions)
-	run := func(e encoder, d decoder, a attention) {
-		parts := components.Parts{Encoder: e.build, Decoder: d.build, Attention: a.build}
-		t.Run(strings.Join([]string{e.name, d.name, a.name}, "/"), func(t *testing.T) {
+	runTo := func(e encoder, d decoder, a attention, o output) {
+		parts := components.Parts{Encoder: e.build, Decoder: d.build, Attention: a.build, Output: o.build}
+		t.Run(strings.Trim(strings.Join([]string{e.name, d.name, a.name, o.name}, "/"), "/"), func(t *testing.T) {
 			if _, err := components.Check(parts, vocabulary, vocabulary); err != nil {
-				refused(t, err, d)
+				refused(t, err, d, a, o)
 				return
 			}
 			modelSuite(t, parts, 4)
 		})
 	}
+	run := func(e encoder, d decoder, a attention) { runTo(e, d, a, output{}) }
 	for _, e := range encoders {
 		for _, d := range decoders {
 			for _, a := range attentions {
@@ -110,14 +115,41 @@ func Catalog(t *testing.T, c *components.Catalog) {
 			}
 		}
 	}
+	for _, o := range small(t, &c.Outputs) {
+		if o.name == components.DefaultOutput {
+			continue // which all of them had above
+		}
+		for _, base := range decoders {
+			for _, d := range append(slices.Clone(base.others), base) {
+				for _, a := range attentions {
+					if d.changed == "" || d.isSwitch || a.name == attentions[0].name {
+						runTo(encoders[0], d, a, o)
+					}
+				}
+			}
+			for _, a := range attentions {
+				for _, other := range a.others {
+					runTo(encoders[0], base, other, o)
+				}
+			}
+			for _, other := range o.others {
+				runTo(encoders[0], base, attentions[0], other)
+			}
+		}
+	}
 }
 
 // refused fails unless the parts do not fit for an option of the decoder that
-// the error names, and that has another value than its default.
-func refused(t *testing.T, err error, d decoder) {
+// the error names, and that has another value than its default, or for an output
+// that needs an attention where there is none.
+func refused(t *testing.T, err error, d decoder, a attention, o output) {
 	t.Helper()
 	var fault registry.Fault
-	if !errors.As(err, &fault) || d.changed == "" || fault.Key != "model.decoder."+d.changed {
+	named := errors.As(err, &fault)
+	switch {
+	case named && d.changed != "" && fault.Key == "model.decoder."+d.changed:
+	case named && a.name == "none" && o.name != "" && fault.Key == "model.output.type":
+	default:
 		t.Errorf("the parts do not fit: %v", err)
 	}
 }

@@ -13,13 +13,18 @@ import (
 // vocabulary is the size of both vocabularies of the models under test.
 const vocabulary = 11
 
+// numbers is the numbers of the source's tokens in the target, which lacks 9 and
+// 10: see [components.Data.Numbers].
+func numbers() []int32 { return []int32{0, 1, 2, 3, 4, 5, 8, 7, 6, vocabulary + 9, vocabulary + 10} }
+
 // pairs returns pairs of several lengths, an empty source and an empty target
-// among them.
+// among them. Two targets have a token that their vocabulary lacks, and one the
+// source, too.
 func pairs() []components.Pair {
 	return []components.Pair{
-		{Source: []int32{4, 9, 6, 10}, Target: []int32{5, 8, 4}},
+		{Source: []int32{4, 9, 6, 10, 9}, Target: []int32{5, vocabulary + 9, 4}},
 		{Source: []int32{7}, Target: nil},
-		{Source: []int32{5, 8, 5}, Target: []int32{9, 9, 10, 6}},
+		{Source: []int32{5, 8, 5}, Target: []int32{9, 9, vocabulary + 9, 6}},
 		{Source: nil, Target: []int32{7, 5}},
 	}
 }
@@ -63,6 +68,7 @@ func (s subject) build(t testing.TB, params *autodiff.Params) *components.Model 
 	if err != nil {
 		t.Fatalf("the parts do not fit: %v", err)
 	}
+	m.Number(numbers())
 	rng := rand.New(rand.NewPCG(5, 6))
 	for _, p := range params.All() {
 		values := p.Float32s()
@@ -87,19 +93,24 @@ func (s subject) results(t testing.TB, params *autodiff.Params) Func {
 	batch := batchOf(pairs())
 	return func(tape *autodiff.Tape) []*autodiff.Var {
 		tape.Seed(7)
-		memory := m.Encoder.Encode(tape, batch.Source)
-		decoded := m.Decoder.Decode(tape, memory, batch.TargetIn)
-		results := []*autodiff.Var{memory.States, m.Output.Forward(tape, decoded.States)}
+		memory := m.Encode(tape, batch.Source)
+		results := []*autodiff.Var{memory.States}
 		for _, final := range memory.Final {
 			results = append(results, final.Hidden)
 			if final.Cell != nil {
 				results = append(results, final.Cell)
 			}
 		}
+		decoded, x := m.Decode(tape, memory, batch)
 		if decoded.Loss != nil {
 			results = append(results, decoded.Loss)
 		}
-		return results
+		if !m.Output.Points() {
+			return append(results, m.Output.Logits(tape, decoded, x))
+		}
+		plain, _ := m.Loss(tape, batch, 0)
+		smoothed, _ := m.Loss(tape, batch, 0.2)
+		return append(results, decoded.States, plain, smoothed)
 	}
 }
 
@@ -122,9 +133,9 @@ func (s subject) outputs(m *components.Model, b *components.Batch) outputs {
 	tape.Poison()
 	tape.KeepWeights()
 	tape.Reset(false, false)
-	memory := m.Encoder.Encode(tape, b.Source)
-	decoded := m.Decoder.Decode(tape, memory, b.TargetIn)
-	logits := m.Output.Forward(tape, decoded.States)
+	memory := m.Encode(tape, b.Source)
+	decoded, x := m.Decode(tape, memory, b)
+	logits := m.Output.Logits(tape, decoded, x)
 
 	var o outputs
 	for row := range b.Source.Batch() {
@@ -140,12 +151,23 @@ func (s subject) outputs(m *components.Model, b *components.Batch) outputs {
 	}
 	for row, length := range b.TargetIn.Lengths {
 		o.states = append(o.states, steps(decoded.States, b.TargetIn.Spans, row))
-		o.logits = append(o.logits, steps(logits, b.TargetIn.Spans, row))
+		o.logits = append(o.logits, trimmed(steps(logits, b.TargetIn.Spans, row)))
 		if decoded.Weights != nil {
 			o.weights = append(o.weights, weightsOf(decoded.Weights, row, length, b.Source.Lengths[row]))
 		}
 	}
 	return o
+}
+
+// trimmed is logits without the columns, at the end, that only other rows have.
+func trimmed(logits [][]float32) [][]float32 {
+	for i, l := range logits {
+		for math.IsInf(float64(l[len(l)-1]), -1) {
+			l = l[:len(l)-1]
+		}
+		logits[i] = l
+	}
+	return logits
 }
 
 // steps returns the steps of a sequence in v [Σ lengths, D].
@@ -270,7 +292,7 @@ func (s subject) stepping(t *testing.T) {
 	tape.Poison()
 	tape.KeepWeights()
 	tape.Reset(false, false)
-	state := m.Decoder.Start(tape, m.Encoder.Encode(tape, batch.Source))
+	decoding := m.Start(tape, batch.Source)
 	in := batch.TargetIn
 	var tokens components.Sequences
 	for step := range in.Longest() {
@@ -278,11 +300,13 @@ func (s subject) stepping(t *testing.T) {
 		for row := range in.Batch() {
 			tokens.Add(token(in, row, step))
 		}
-		decoded := m.Decoder.Step(tape, state, tokens)
+		decoded := decoding.Step(tape, tokens)
+		logits := m.Output.Logits(tape, decoded, decoding.Extended)
 		for row, length := range in.Lengths {
 			if step >= int(length) {
 				continue
 			}
+			same(t, "logits", trimmed([][]float32{rowOf(logits, row)})[0], want.logits[row][step])
 			same(t, "states", rowOf(decoded.States, row), want.states[row][step])
 			if (decoded.Weights != nil) != (want.weights != nil) {
 				t.Fatal("only one of the passes returns weights")
@@ -314,7 +338,7 @@ func (s subject) selecting(t *testing.T) {
 		tape.Poison()
 		tape.KeepWeights()
 		tape.Reset(false, false)
-		state := m.Decoder.Start(tape, m.Encoder.Encode(tape, batch.Source))
+		decoding := m.Start(tape, batch.Source)
 		now := make([]int32, in.Batch()) // the row of the batch that each row is
 		for row := range now {
 			now[row] = int32(row)
@@ -325,17 +349,18 @@ func (s subject) selecting(t *testing.T) {
 				for _, row := range selected {
 					next = append(next, now[row])
 				}
-				m.Decoder.Select(tape, state, selected)
+				decoding.Select(tape, selected)
 				now = next
 			}
 			var tokens components.Sequences
 			for _, row := range now {
 				tokens.Add(token(in, int(row), step))
 			}
-			decoded := m.Decoder.Step(tape, state, tokens)
+			decoded := decoding.Step(tape, tokens)
+			logits := m.Output.Logits(tape, decoded, decoding.Extended)
 			var said, seen [][]float32
 			for i, row := range now {
-				said = append(said, rowOf(decoded.States, i))
+				said = append(said, slices.Concat(rowOf(decoded.States, i), rowOf(logits, i)))
 				if decoded.Weights != nil {
 					seen = append(seen, weightsOf(decoded.Weights, i, 1, batch.Source.Lengths[row])[0])
 				}
@@ -348,7 +373,7 @@ func (s subject) selecting(t *testing.T) {
 	rows, states, weights := walk([][]int32{{3, 0, 2, 0, 0}, {1, 0, 4}, nil, {2, 2, 1, 0}, {3}})
 	for step := range rows {
 		for i, row := range rows[step] {
-			same(t, "states", states[step][i], wantStates[step][row])
+			same(t, "states and logits", states[step][i], wantStates[step][row])
 			if weights[step] != nil {
 				same(t, "weights", weights[step][i], wantWeights[step][row])
 			}
@@ -364,10 +389,11 @@ func (s subject) weights(t *testing.T) {
 	tape.Poison()
 	tape.KeepWeights()
 	tape.Reset(false, false)
-	v := m.Decoder.Decode(tape, m.Encoder.Encode(tape, batch.Source), batch.TargetIn).Weights
+	decoded, _ := m.Decode(tape, m.Encode(tape, batch.Source), batch)
+	v := decoded.Weights
 	plain := autodiff.NewTape(autodiff.Float32)
 	plain.Reset(false, false)
-	if m.Decoder.Decode(plain, m.Encoder.Encode(plain, batch.Source), batch.TargetIn).Weights != nil {
+	if decoded, _ := m.Decode(plain, m.Encode(plain, batch.Source), batch); decoded.Weights != nil && !m.Output.Points() {
 		t.Error("weights that the tape does not keep")
 	}
 	if v == nil {

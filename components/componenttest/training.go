@@ -25,7 +25,7 @@ func (s subject) shapes(t *testing.T) {
 	tape := autodiff.NewTape(autodiff.Float32)
 	tape.Poison()
 	tape.Reset(false, false)
-	memory := m.Encoder.Encode(tape, batch.Source)
+	memory := m.Encode(tape, batch.Source)
 	shape := func(what string, v *autodiff.Var, dims ...int) {
 		if v.Shape() != autodiff.NewShape(dims...) {
 			t.Errorf("%s is %v, want %v", what, v.Shape(), autodiff.NewShape(dims...))
@@ -46,7 +46,8 @@ func (s subject) shapes(t *testing.T) {
 			shape("the final cell state", state.Cell, b, final.Size)
 		}
 	}
-	shape("the result", m.Decoder.Decode(tape, memory, batch.TargetIn).States, len(batch.TargetIn.Tokens), m.Decoder.OutputSize())
+	decoded, _ := m.Decode(tape, memory, batch)
+	shape("the result", decoded.States, len(batch.TargetIn.Tokens), m.Decoder.OutputSize())
 }
 
 func shapesOf(params *autodiff.Params) []string {

@@ -147,6 +147,7 @@ func (d *decoder) start(t *autodiff.Tape, memory components.Memory, s *decoderSt
 	s.fed = nil
 	if d.attention != nil {
 		s.prepared = d.attention.Prepare(t, memory)
+		s.prepared.WeightsTakeGradient = memory.Pointed
 	}
 }
 
@@ -174,9 +175,9 @@ func (d *decoder) Select(t *autodiff.Tape, state components.DecoderState, rows [
 func (d *decoder) unroll(t *autodiff.Tape, s *decoderState, target components.Sequences) components.Decoded {
 	packing := pack(t, target.Spans)
 	x := autodiff.Dropout(t, d.embedder.Embed(t, target), d.dropout)
-	var weights *autodiff.Var
+	decoded := components.Decoded{Input: x}
 	if d.feeding {
-		x, weights = d.feed(t, s, x, packing)
+		decoded.States, decoded.Context, decoded.Weights = d.feed(t, s, x, packing)
 	} else {
 		for i, l := range d.layers {
 			if i > 0 {
@@ -184,19 +185,22 @@ func (d *decoder) unroll(t *autodiff.Tape, s *decoderState, target components.Se
 			}
 			x, s.layers[i] = l.forward(t, x, packing, s.layers[i])
 		}
+		decoded.States = x
 		if d.attention != nil {
-			x, weights = d.attend(t, x, target.Spans, &s.prepared)
+			decoded.States, decoded.Context, decoded.Weights = d.attend(t, x, target.Spans, &s.prepared)
 		}
 	}
-	return components.Decoded{States: autodiff.Dropout(t, x, d.dropout), Weights: weights, Loss: s.prepared.CoverageLoss}
+	decoded.States = autodiff.Dropout(t, decoded.States, d.dropout)
+	decoded.Loss = s.prepared.CoverageLoss
+	return decoded
 }
 
 // attend turns outputs x [Σ lengths, H] of the top layer into attentional states.
-func (d *decoder) attend(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory *components.Prepared) (attentional, weights *autodiff.Var) {
-	context, weights := d.attention.Attend(t, x, spans, memory)
+func (d *decoder) attend(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory *components.Prepared) (attentional, context, weights *autodiff.Var) {
+	context, weights = d.attention.Attend(t, x, spans, memory)
 	w := d.combine.Weight
 	attentional = autodiff.LinearColumns(t, context, autodiff.Columns{Var: w}, nil)
 	autodiff.AddLinear(t, attentional, x, autodiff.Columns{Var: w, From: context.Dim(1)})
 	autodiff.ActivateInPlace(t, attentional, autodiff.TanhActivation)
-	return attentional, weights
+	return attentional, context, weights
 }

@@ -8,15 +8,15 @@ import (
 // feed runs the stack with input feeding (Luong et al. 2015, section 3.3) over
 // the embedding x [Σ lengths, E]: at step t the lowest layer reads
 // [x_t; attentional state of t-1], a zero state at first. It returns the
-// attentional states [Σ lengths, H] and the weights [B, N, T, S] of the longest,
-// zero past the lengths.
+// attentional states [Σ lengths, H], the contexts [Σ lengths, C] where the output
+// points, and the weights [B, N, T, S] of the longest, zero past the lengths.
 //
 // The batch is packed, so a step has the rows that are long enough, and they are
 // the first rows of the step before. The embedding's part of the lowest layer's
 // input product is one product over all steps; the others are a step's, and each
 // weight's gradient again one product over all steps (see
 // [autodiff.Tape.EnterLoop]).
-func (d *decoder) feed(t *autodiff.Tape, s *decoderState, x *autodiff.Var, p *packing) (states, weights *autodiff.Var) {
+func (d *decoder) feed(t *autodiff.Tape, s *decoderState, x *autodiff.Var, p *packing) (states, contexts, weights *autodiff.Var) {
 	batch, steps, embedding := len(p.order), len(p.counts), x.Dim(1)
 	memory, longest, single := &s.prepared, s.prepared.Spans.Longest(), autodiff.SingleRows(t, batch)
 	if !p.even {
@@ -32,6 +32,9 @@ func (d *decoder) feed(t *autodiff.Tape, s *decoderState, x *autodiff.Var, p *pa
 	lowest := d.layers[0].weightIH
 	all := autodiff.LinearColumns(t, autodiff.Rows(t, x, p.index[0]), autodiff.Columns{Var: lowest}, d.bias[0])
 	states = t.Zero(p.total, d.OutputSize())
+	if memory.WeightsTakeGradient {
+		contexts = t.Zero(p.total, d.attention.ContextSize())
+	}
 
 	t.EnterLoop()
 	for step := range steps {
@@ -48,35 +51,24 @@ func (d *decoder) feed(t *autodiff.Tape, s *decoderState, x *autodiff.Var, p *pa
 			s.layers[i] = l.step(t, gates, s.layers[i].first(n))
 			top = s.layers[i].h
 		}
-		var w *autodiff.Var
+		var context, w *autodiff.Var
 		*memory = memory.First(n)
-		s.fed, w = d.attend(t, top, single.First(n), memory)
-		autodiff.Scatter(t, states, s.fed, p.index[0][p.starts[step]:][:n])
+		s.fed, context, w = d.attend(t, top, single.First(n), memory)
+		index := p.index[0][p.starts[step]:][:n]
+		autodiff.Scatter(t, states, s.fed, index)
+		if contexts != nil {
+			autodiff.Scatter(t, contexts, context, index)
+		}
 		if w == nil {
 			continue
 		}
 		if step == 0 {
 			weights = t.Zero(batch, w.Dim(1), steps, longest)
 		}
-		if t.DType() == autodiff.Float32 {
-			placeWeights[float32](weights, w, p.order, step)
-		} else {
-			placeWeights[float64](weights, w, p.order, step)
-		}
+		autodiff.PlaceWeights(t, weights, w, p.order, step)
 	}
 	t.LeaveLoop()
-	return states, weights
-}
-
-// placeWeights copies the weights of a step [n, N, 1, keys] to all [B, N, T, S],
-// row r to row order[r].
-func placeWeights[F kernel.Float](all, weights *autodiff.Var, order []int32, step int) {
-	heads, steps, S, keys := all.Dim(1), all.Dim(2), all.Dim(3), weights.Dim(3)
-	to, from := autodiff.Values[F](all), autodiff.Values[F](weights)
-	for r := range weights.Dim(0) * heads {
-		row := int(order[r/heads])*heads + r%heads
-		copy(to[(row*steps+step)*S:][:keys], from[r*keys:])
-	}
+	return states, contexts, weights
 }
 
 // rows returns the state of some rows of the batch.

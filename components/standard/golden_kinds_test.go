@@ -261,7 +261,7 @@ func (c *reference) decoderLayer() error {
 	c.load(layerPlace)
 	input, memory := c.input("input"), c.input("memory")
 	prepared := layer.Prepare(c.tape, components.Memory{States: flat(memory), Spans: c.rows("memory", "lengths")})
-	output, _ := layer.Forward(c.tape, flat(input), c.rows("input", ""), &prepared)
+	output, _, _ := layer.Forward(c.tape, flat(input), c.rows("input", ""), &prepared)
 	c.compare("output", values(output), c.tensor("output").Data, c.ofOutputs())
 	c.backward(output, layerPlace, map[string]*autodiff.Var{"input": input, "memory": memory})
 	return nil

@@ -80,11 +80,11 @@ func trainingMemory(m *components.Model, length int) int {
 func decodingMemory(m *components.Model, length int) int {
 	tape, source := autodiff.NewTape(autodiff.Float32), longBatch(length).Source
 	tape.Reset(false, false)
-	state := m.Decoder.Start(tape, m.Encoder.Encode(tape, source))
+	decoding := m.Start(tape, source)
 	var tokens components.Sequences
 	tokens.Add(components.Bos)
 	for range length {
-		m.Output.Forward(tape, m.Decoder.Step(tape, state, tokens).States)
+		decoding.Next(tape, tokens)
 	}
 	return tape.Mem()
 }

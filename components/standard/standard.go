@@ -18,6 +18,7 @@ func Catalog() *components.Catalog {
 	recurrent.Register(c)
 	transformer.Register(c)
 	attention.Register(c)
+	components.RegisterOutputs(c)
 	optimizer.Register(c)
 	metric.Register(c)
 	return c

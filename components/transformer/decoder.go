@@ -86,15 +86,23 @@ func (d *decoder) Decode(t *autodiff.Tape, memory components.Memory, target comp
 	if s := d.summarise(t, memory); s != nil {
 		x = autodiff.AddToRows(t, x, s, target.Spans)
 	}
-	var decoded components.Decoded
-	for _, l := range d.layers {
+	decoded := components.Decoded{Input: x}
+	for i, l := range d.layers {
 		prepared := autodiff.Alloc[components.Prepared](t)
-		*prepared = l.Prepare(t, memory)
-		x, decoded.Weights = l.Forward(t, x, target.Spans, prepared)
+		*prepared = d.prepare(t, i, memory)
+		x, decoded.Context, decoded.Weights = l.Forward(t, x, target.Spans, prepared)
 		decoded.Loss = addLoss(t, decoded.Loss, prepared.CoverageLoss)
 	}
 	decoded.States = d.last(t, x)
 	return decoded
+}
+
+// prepare does once a batch what layer i needs of the memory. The output points
+// with the last layer's attention.
+func (d *decoder) prepare(t *autodiff.Tape, i int, memory components.Memory) components.Prepared {
+	p := d.layers[i].Prepare(t, memory)
+	p.WeightsTakeGradient = memory.Pointed && i == len(d.layers)-1
+	return p
 }
 
 // addLoss is a + b, of which either may be nil.
@@ -124,8 +132,8 @@ type decoderState struct {
 // Start prepares the memory for every layer.
 func (d *decoder) Start(t *autodiff.Tape, memory components.Memory) components.DecoderState {
 	s := &decoderState{caches: make([]autodiff.Cache, len(d.layers)), summary: d.summarise(t, memory)}
-	for _, l := range d.layers {
-		s.prepared = append(s.prepared, l.Prepare(t, memory))
+	for i := range d.layers {
+		s.prepared = append(s.prepared, d.prepare(t, i, memory))
 	}
 	return s
 }
@@ -137,12 +145,13 @@ func (d *decoder) Step(t *autodiff.Tape, state components.DecoderState, tokens c
 	if s.summary != nil {
 		x = autodiff.AddToRows(t, x, s.summary, tokens.Spans)
 	}
-	var weights *autodiff.Var
+	decoded := components.Decoded{Input: x}
 	for i, l := range d.layers {
-		x, weights = l.step(t, x, tokens.Spans, &s.prepared[i], &s.caches[i])
+		x, decoded.Context, decoded.Weights = l.step(t, x, tokens.Spans, &s.prepared[i], &s.caches[i])
 	}
 	s.steps++
-	return components.Decoded{States: d.last(t, x), Weights: weights}
+	decoded.States = d.last(t, x)
+	return decoded
 }
 
 // Select selects rows of the caches, the summary and the prepared memory.
@@ -199,31 +208,35 @@ func (l DecoderLayer) Prepare(t *autodiff.Tape, m components.Memory) components.
 }
 
 // Forward maps the sequences in x [Σ lengths, D] to [Σ lengths, D]; position t
-// of each sees its positions up to t.
-func (l DecoderLayer) Forward(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory *components.Prepared) (y, weights *autodiff.Var) {
+// of each sees its positions up to t. The context is one to be read where the memory
+// says that weights take a gradient.
+func (l DecoderLayer) Forward(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory *components.Prepared) (y, context, weights *autodiff.Var) {
 	in := l.aroundSelf.input(t, x)
 	self, _ := l.self.Forward(t, in, spans, spans, true)
 	return l.after(t, l.aroundSelf.output(t, x, in, self), spans, memory)
 }
 
 // step is Forward for the next position of each sequence alone, x [B, D].
-func (l DecoderLayer) step(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory *components.Prepared, cache *autodiff.Cache) (y, weights *autodiff.Var) {
+func (l DecoderLayer) step(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory *components.Prepared, cache *autodiff.Cache) (y, context, weights *autodiff.Var) {
 	in := l.aroundSelf.input(t, x)
 	self := l.self.Step(t, in, spans, cache)
 	return l.after(t, l.aroundSelf.output(t, x, in, self), spans, memory)
 }
 
 // after is what follows the self-attention.
-func (l DecoderLayer) after(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory *components.Prepared) (y, weights *autodiff.Var) {
+func (l DecoderLayer) after(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory *components.Prepared) (y, context, weights *autodiff.Var) {
 	if l.attention != nil {
 		in := l.aroundMemory.input(t, x)
-		var context *autodiff.Var
 		context, weights = l.attention.Attend(t, in, spans, memory)
-		if l.context.Weight != nil {
-			context = l.context.Forward(t, context)
+		read := context
+		switch {
+		case l.context.Weight != nil:
+			read = l.context.Forward(t, context)
+		case memory.WeightsTakeGradient: // the sum must not write over what the output reads
+			read = autodiff.Scale(t, context, 1)
 		}
-		x = l.aroundMemory.output(t, x, in, context)
+		x = l.aroundMemory.output(t, x, in, read)
 	}
 	in := l.aroundForward.input(t, x)
-	return l.aroundForward.output(t, x, in, l.ffn.forward(t, in)), weights
+	return l.aroundForward.output(t, x, in, l.ffn.forward(t, in)), context, weights
 }

@@ -25,7 +25,7 @@ type Hypothesis struct {
 // A source begins with one hypothesis, without a token. A step continues each
 // with every token and keeps the most probable, by Σ log p, as many as size less
 // those that have ended; of equals the one that continues the better hypothesis,
-// then the lower token. One that ends leaves the beam for the results (Sutskever
+// then the lower column, see [components.Extended]. One that ends leaves the beam for the results (Sutskever
 // et al. 2014, section 3.2), and the beam is smaller by one from there on. alpha
 // is the exponent of the length normalisation by which the results are ranked: 0
 // for none, 1 for the mean log-probability a token (Wu et al. 2016, equation 14,
@@ -33,7 +33,7 @@ type Hypothesis struct {
 // least 1.
 func Beam(m *components.Model, t *autodiff.Tape, source components.Sequences, maxLength, size int, alpha float64) [][]Hypothesis {
 	t.Reset(false, false)
-	state := m.Decoder.Start(t, m.Encoder.Encode(t, source))
+	decoding := m.Start(t, source)
 
 	found := make([][]Hypothesis, source.Batch())
 	beam := make([]prefix, source.Batch()) // the beams of all sources, source after source
@@ -44,8 +44,7 @@ func Beam(m *components.Model, t *autodiff.Tape, source components.Sequences, ma
 	begin(&input, source.Batch())
 	var candidates []candidate
 	for ; len(beam) > 0 && maxLength > 0; maxLength-- {
-		decoded := m.Decoder.Step(t, state, input)
-		p := newPredictions(t, m.Output.Forward(t, decoded.States))
+		p := newPredictions(t, decoding.Next(t, input))
 		input.Clear()
 		var next []prefix
 		var rows []int32
@@ -57,18 +56,19 @@ func Beam(m *components.Model, t *autodiff.Tape, source components.Sequences, ma
 			}
 			for _, c := range candidates {
 				parent := beam[c.row]
-				if c.token == components.Eos {
+				if c.column == components.Eos {
 					found[at] = append(found[at], Hypothesis{parent.tokens, score(c.sum, len(parent.tokens)+1, alpha)})
 					continue
 				}
-				next = append(next, prefix{at, append(slices.Clip(parent.tokens), c.token), c.sum})
+				token := decoding.Token(c.row, c.column)
+				next = append(next, prefix{at, append(slices.Clip(parent.tokens), token), c.sum})
 				rows = append(rows, int32(c.row))
-				input.Add(c.token)
+				input.Add(token)
 			}
 		}
 		beam = next
 		if len(beam) > 0 {
-			m.Decoder.Select(t, state, rows)
+			decoding.Select(t, rows)
 		}
 	}
 	for _, p := range beam {
@@ -91,28 +91,28 @@ type prefix struct {
 	sum    float64 // of the log-probabilities
 }
 
-// candidate is the continuation of a row's hypothesis by a token.
+// candidate is the continuation of a row's hypothesis by the token of a column.
 type candidate struct {
-	row   int
-	token int32
-	sum   float64
+	row    int
+	column int32
+	sum    float64
 }
 
 // predictions is log p = logits - normaliser, row by row. The difference is
 // taken in float64, so two logits that differ give probabilities that do.
 type predictions struct {
-	logits     []float32 // [rows, V]
+	logits     []float32 // [rows, columns]
 	normaliser []float64 // [rows]: log Σ e^logit
-	vocabulary int
+	columns    int
 }
 
 func newPredictions(t *autodiff.Tape, logits *autodiff.Var) predictions {
-	p := predictions{logits: autodiff.Values[float32](logits), vocabulary: logits.Dim(-1)}
+	p := predictions{logits: autodiff.Values[float32](logits), columns: logits.Dim(-1)}
 	top := make([]int32, logits.Rows())
 	autodiff.Argmax(logits, top)
 	p.normaliser = autodiff.TokenLosses(t, logits, top)
-	for row, token := range top {
-		p.normaliser[row] += float64(p.logits[row*p.vocabulary+int(token)])
+	for row, column := range top {
+		p.normaliser[row] += float64(p.logits[row*p.columns+int(column)])
 	}
 	return p
 }
@@ -120,8 +120,11 @@ func newPredictions(t *autodiff.Tape, logits *autodiff.Var) predictions {
 // best adds to the candidates, the best first, the continuations of row, and
 // keeps the best n.
 func (p predictions) best(candidates []candidate, sum float64, row, n int) []candidate {
-	for token, logit := range p.logits[row*p.vocabulary : (row+1)*p.vocabulary] {
-		c := candidate{row, int32(token), sum + (float64(logit) - p.normaliser[row])}
+	for column, logit := range p.logits[row*p.columns : (row+1)*p.columns] {
+		if math.IsInf(float64(logit), -1) {
+			continue // a column of another row
+		}
+		c := candidate{row, int32(column), sum + (float64(logit) - p.normaliser[row])}
 		if len(candidates) == n {
 			if !(c.sum > candidates[n-1].sum) {
 				continue

@@ -30,22 +30,28 @@ func TestBeamOfOne(t *testing.T) {
 	}
 }
 
-// logProbabilities returns log p of every token after said, by reading the whole
-// target again.
-func logProbabilities(m *components.Model, source, said []int32) []float64 {
+// continuation is a token and its log-probability.
+type continuation struct {
+	token int32
+	p     float64
+}
+
+// continuations returns every token after said, by reading the whole target again.
+func continuations(m *components.Model, source, said []int32) []continuation {
 	tape := autodiff.NewTape(autodiff.Float32)
 	tape.Reset(false, false)
 	var b components.Batch
 	b.Fill([]components.Pair{{Source: source, Target: said}})
-	all := m.Logits(tape, &b).Float32s()
-	logits := all[len(all)-m.Output.Weight.Dim(0):]
+	decoded, x := m.Decode(tape, m.Encode(tape, b.Source), &b)
+	v := m.Output.Logits(tape, decoded, x)
+	logits := v.Float32s()[v.Size()-v.Dim(1):]
 	sum := 0.0
 	for _, x := range logits {
 		sum += math.Exp(float64(x))
 	}
-	out := make([]float64, len(logits))
-	for i, x := range logits {
-		out[i] = float64(x) - math.Log(sum)
+	out := make([]continuation, len(logits))
+	for column, l := range logits {
+		out[column] = continuation{x.Token(0, int32(column)), float64(l) - math.Log(sum)}
 	}
 	return out
 }
@@ -56,11 +62,11 @@ func every(m *components.Model, source, said []int32, sum float64, maxLength int
 		return []Hypothesis{{said, score(sum, len(said), alpha)}}
 	}
 	var all []Hypothesis
-	for token, p := range logProbabilities(m, source, said) {
-		if int32(token) == components.Eos {
-			all = append(all, Hypothesis{said, score(sum+p, len(said)+1, alpha)})
+	for _, next := range continuations(m, source, said) {
+		if next.token == components.Eos {
+			all = append(all, Hypothesis{said, score(sum+next.p, len(said)+1, alpha)})
 		} else {
-			all = append(all, every(m, source, append(slices.Clip(said), int32(token)), sum+p, maxLength, alpha)...)
+			all = append(all, every(m, source, append(slices.Clip(said), next.token), sum+next.p, maxLength, alpha)...)
 		}
 	}
 	return all
@@ -78,11 +84,11 @@ func slowBeam(m *components.Model, source []int32, maxLength, size int, alpha fl
 	for range maxLength {
 		var next []prefix
 		for _, p := range beam {
-			for token, q := range logProbabilities(m, source, p.tokens) {
-				if int32(token) == components.Eos {
-					next = append(next, prefix{p.tokens, p.sum + q, true})
+			for _, c := range continuations(m, source, p.tokens) {
+				if c.token == components.Eos {
+					next = append(next, prefix{p.tokens, p.sum + c.p, true})
 				} else {
-					next = append(next, prefix{append(slices.Clip(p.tokens), int32(token)), p.sum + q, false})
+					next = append(next, prefix{append(slices.Clip(p.tokens), c.token), p.sum + c.p, false})
 				}
 			}
 		}
@@ -132,7 +138,7 @@ func TestBeam(t *testing.T) {
 			m, tape := model(t, architecture, tiny, 2), autodiff.NewTape(autodiff.Float32)
 			tape.Poison()
 			for _, alpha := range []float64{0, 0.7} {
-				all := Beam(m, tape, batch(sources), 3, 1+4+16+64, alpha)
+				all := Beam(m, tape, batch(sources), 3, 1000, alpha)
 				some := Beam(m, tape, batch(sources), 6, 4, alpha)
 				for row, source := range sources {
 					what := fmt.Sprintf("row %d, alpha %v", row, alpha)
@@ -152,7 +158,7 @@ func TestBeam(t *testing.T) {
 
 // Of equals, the lower beam and the lower token come first.
 func TestBeamTies(t *testing.T) {
-	p := predictions{logits: []float32{1, 2, 2, 1, 2, 1}, normaliser: []float64{0, 0}, vocabulary: 3}
+	p := predictions{logits: []float32{1, 2, 2, 1, 2, 1}, normaliser: []float64{0, 0}, columns: 3}
 	var got []candidate
 	for row := range 2 {
 		got = p.best(got, 0, row, 3)

@@ -55,21 +55,23 @@ func everyRow(batch int) []int32 {
 // returns the rows that go on.
 func greedy(m *components.Model, t *autodiff.Tape, source components.Sequences, n int, visit func(next []int32) (stay []int32)) {
 	t.Reset(false, false)
-	state := m.Decoder.Start(t, m.Encoder.Encode(t, source))
+	decoding := m.Start(t, source)
 
 	var input components.Sequences
 	begin(&input, source.Batch())
 	next := make([]int32, source.Batch())
 	for ; len(next) > 0 && n > 0; n-- {
-		decoded := m.Decoder.Step(t, state, input)
-		autodiff.Argmax(m.Output.Forward(t, decoded.States), next)
+		autodiff.Argmax(decoding.Next(t, input), next)
+		for row, column := range next {
+			next[row] = decoding.Token(row, column)
+		}
 		stay := visit(next)
 		input.Clear() // the step has read it
 		for _, row := range stay {
 			input.Add(next[row])
 		}
 		if 0 < len(stay) && len(stay) < len(next) {
-			m.Decoder.Select(t, state, stay)
+			decoding.Select(t, stay)
 		}
 		next = next[:len(stay)]
 	}

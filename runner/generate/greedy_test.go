@@ -14,12 +14,25 @@ import (
 const vocabulary = 12 // of the targets
 
 // architectures is encoder, decoder and attention; a decoder that is fed has
-// input feeding.
+// input feeding, and an attention that points is what a pointer-generator copies by.
 var architectures = [][3]string{
 	{"lstm", "lstm", "additive"}, {"gru", "gru", "none"}, {"rnn", "rnn", "dot"},
 	{"lstm", "lstm fed", "additive"}, {"gru", "gru fed", "multihead"}, {"transformer", "rnn fed", "general"},
 	{"transformer", "transformer", "multihead"}, {"transformer", "transformer", "none"},
 	{"transformer", "gru", "general"}, {"lstm", "transformer", "scaled_dot"},
+	{"lstm", "lstm", "additive points"}, {"gru", "gru fed", "multihead points"}, {"transformer", "transformer", "multihead points"},
+}
+
+// numbers is the numbers of the source's tokens in the target: it lacks the last five.
+func numbers(vocabulary int) []int32 {
+	n := make([]int32, 12)
+	for id := range n {
+		n[id] = int32(id)
+		if id >= min(7, vocabulary) {
+			n[id] = int32(vocabulary + id)
+		}
+	}
+	return n
 }
 
 // model returns a model whose parameters are large enough for it to say various
@@ -27,7 +40,11 @@ var architectures = [][3]string{
 func model(t *testing.T, architecture [3]string, vocabulary int, seed uint64) *components.Model {
 	t.Helper()
 	catalog := standard.Catalog()
-	encoder, attention := architecture[0], architecture[2]
+	encoder, output := architecture[0], "softmax"
+	attention, points := strings.CutSuffix(architecture[2], " points")
+	if points {
+		output = "pointer_generator"
+	}
 	decoder, fed := strings.CutSuffix(architecture[1], " fed")
 	options := func(name string) map[string]any {
 		if name == "transformer" {
@@ -44,10 +61,12 @@ func model(t *testing.T, architecture [3]string, vocabulary int, seed uint64) *c
 		Encoder:   componenttest.Build(t, &catalog.Encoders, encoder, options(encoder)),
 		Decoder:   componenttest.Build(t, &catalog.Decoders, decoder, decoderOptions),
 		Attention: componenttest.Build(t, &catalog.Attentions, attention, nil),
+		Output:    componenttest.Build(t, &catalog.Outputs, output, nil),
 	}, params, 12, vocabulary)
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.Number(numbers(vocabulary))
 	for _, p := range params.All() {
 		values := p.Float32s()
 		for i := range values {
@@ -81,8 +100,9 @@ func slow(m *components.Model, source []int32, maxLength int) []int32 {
 		b.Fill([]components.Pair{{Source: source, Target: said}})
 		tape.Reset(false, false)
 		best := make([]int32, b.TargetIn.Longest())
-		autodiff.Argmax(m.Logits(tape, &b), best)
-		next := best[len(said)]
+		decoded, x := m.Decode(tape, m.Encode(tape, b.Source), &b)
+		autodiff.Argmax(m.Output.Logits(tape, decoded, x), best)
+		next := x.Token(0, best[len(said)])
 		if next == components.Eos {
 			break
 		}
@@ -94,7 +114,7 @@ func slow(m *components.Model, source []int32, maxLength int) []int32 {
 // Greedy is the argmax of decoding all over again, for any row of any batch.
 func TestGreedy(t *testing.T) {
 	const maxLength = 20 // more than the first capacity of a decoder's cache
-	ended, cut := 0, 0
+	ended, cut, copied := 0, 0, 0
 	for _, architecture := range architectures {
 		t.Run(strings.Join(architecture[:], "/"), func(t *testing.T) {
 			for seed := range uint64(4) {
@@ -106,6 +126,14 @@ func TestGreedy(t *testing.T) {
 					want := slow(m, source, maxLength)
 					if !slices.Equal(got[row], want) {
 						t.Errorf("seed %d, row %d: %v, want %v", seed, row, got[row], want)
+					}
+					for _, token := range want {
+						if token >= vocabulary {
+							copied++
+							if !slices.Contains(source, token-vocabulary) {
+								t.Errorf("seed %d, row %d: %d is said, and no token of %v", seed, row, token, source)
+							}
+						}
 					}
 					if len(want) == maxLength {
 						cut++
@@ -119,8 +147,8 @@ func TestGreedy(t *testing.T) {
 			}
 		})
 	}
-	if ended == 0 || cut == 0 {
-		t.Errorf("%d hypotheses ended and %d were cut; both were to be tried", ended, cut)
+	if ended == 0 || cut == 0 || copied == 0 {
+		t.Errorf("%d hypotheses ended, %d were cut and %d tokens copied; all were to be tried", ended, cut, copied)
 	}
 }
 
@@ -140,9 +168,10 @@ func TestGreedyOfNothing(t *testing.T) {
 // GreedySteps goes on past the end of every hypothesis.
 func TestGreedySteps(t *testing.T) {
 	m := model(t, [3]string{"gru", "gru", "dot"}, vocabulary, 1)
-	bias := m.Output.Bias.Float32s()
+	parameter := m.Params.Lookup("output.bias")
+	bias := parameter.Float32s()
 	bias[components.Eos] = 1000
-	if err := m.Params.Set(m.Output.Bias, bias); err != nil {
+	if err := m.Params.Set(parameter, bias); err != nil {
 		t.Fatal(err)
 	}
 	tape := autodiff.NewTape(autodiff.Float32)

@@ -156,9 +156,10 @@ func everyToken([]int32) bool { return true }
 
 // neverEnd makes the Eos so improbable that a beam stays as large as it was.
 func (b *bench) neverEnd() error {
-	bias := b.model.Output.Bias.Float32s()
+	parameter := b.model.Params.Lookup("output.bias")
+	bias := parameter.Float32s()
 	bias[components.Eos] = -1e9
-	return b.model.Params.Set(b.model.Output.Bias, bias)
+	return b.model.Params.Set(parameter, bias)
 }
 
 // measure takes the steps, and between them the peak.

@@ -117,6 +117,7 @@ func newTrial(c Config, sink Sink) (*trial, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.model.Number(c.Data.Numbers())
 	if t.optimizer, err = c.Optimizer(components.OptimizerDeps{Params: params}); err != nil {
 		return nil, fmt.Errorf("train.optimizer: %w", err)
 	}
