@@ -32,6 +32,14 @@ func newTraining(t testing.TB, parts components.Parts) (*autodiff.Params, func([
 	if err != nil {
 		t.Fatal(err)
 	}
+	numbers := make([]int32, benchVocabulary)
+	for id := range numbers {
+		numbers[id] = int32(id)
+		if id%10 == 9 { // every tenth word is one that the target vocabulary lacks
+			numbers[id] += benchVocabulary
+		}
+	}
+	model.Number(numbers)
 	adam, err := componenttest.Build(t, &standard.Catalog().Optimizers, "adam", nil)(components.OptimizerDeps{Params: params})
 	if err != nil {
 		t.Fatal(err)
@@ -193,6 +201,10 @@ func BenchmarkOptions(b *testing.B) {
 			Attention: componenttest.Build(b, &c.Attentions, attention, options),
 		}
 	}
+	pointing := func(parts components.Parts) components.Parts {
+		parts.Output = componenttest.Build(b, &c.Outputs, "pointer_generator", nil)
+		return parts
+	}
 	coverage := map[string]any{"coverage": true}
 	for _, model := range []struct {
 		name  string
@@ -202,12 +214,16 @@ func BenchmarkOptions(b *testing.B) {
 		{"transformer/relative", transformer("relative", "multihead", nil)},
 		{"transformer/rotary", transformer("rotary", "multihead", nil)},
 		{"transformer/coverage", transformer("sinusoidal", "multihead", coverage)},
+		{"transformer/pointer", pointing(transformer("sinusoidal", "multihead", nil))},
 		{"lstm/general", lstm(false, "general", nil)},
 		{"lstm/general/coverage", lstm(false, "general", coverage)},
+		{"lstm/general/pointer", pointing(lstm(false, "general", nil))},
 		{"lstm/additive", lstm(false, "additive", nil)},
 		{"lstm/additive/coverage", lstm(false, "additive", coverage)},
+		{"lstm/additive/pointer", pointing(lstm(false, "additive", nil))},
 		{"lstm/feeding", lstm(true, "additive", nil)},
 		{"lstm/feeding/coverage", lstm(true, "additive", coverage)},
+		{"lstm/feeding/pointer", pointing(lstm(true, "additive", nil))},
 	} {
 		b.Run(model.name, func(b *testing.B) {
 			update, pairs := newUpdate(b, model.parts), batches(false)[0]

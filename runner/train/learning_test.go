@@ -52,3 +52,58 @@ func TestLearning(t *testing.T) {
 		})
 	}
 }
+
+// With a pointer, targets are learned most of whose words the target vocabulary
+// lacks; without one they cannot be said.
+func TestLearningToCopy(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains three models")
+	}
+	const steps = 300
+	recurrent := map[string]any{"embedding_size": 24, "hidden_size": 32}
+	transformer := map[string]any{"model_size": 32, "num_heads": 4, "num_layers": 1, "ffn_size": 64, "positions": "rotary"}
+	coverage := map[string]any{"coverage": true}
+	for _, test := range []struct {
+		name, attention, output string
+		options                 map[string]any
+		copies                  bool
+	}{
+		{"lstm", "additive", "pointer_generator", recurrent, true},
+		{"transformer", "multihead", "pointer_generator", transformer, true},
+		{"lstm", "additive", "softmax", recurrent, false},
+	} {
+		t.Run(test.name+"/"+test.attention+"/"+test.output, func(t *testing.T) {
+			catalog, c := standard.Catalog(), config(t)
+			c.Parts = components.Parts{
+				Encoder:   componenttest.Build(t, &catalog.Encoders, test.name, test.options),
+				Decoder:   componenttest.Build(t, &catalog.Decoders, test.name, test.options),
+				Attention: componenttest.Build(t, &catalog.Attentions, test.attention, coverage),
+				Output:    componenttest.Build(t, &catalog.Outputs, test.output, nil),
+			}
+			c.Optimizer = componenttest.Build(t, &catalog.Optimizers, "adam", map[string]any{"lr": 5e-3})
+			c.Training = components.Training{Steps: steps, BatchSize: 8, ClipNorm: 1}
+			c.Evaluation.Every = steps
+			c.Data.Target = components.NewVocabulary([]string{"b"})
+			var pairs components.Pairs
+			for _, p := range copies(16, 0) {
+				var target []int32
+				for _, token := range p.Source {
+					target = append(target, c.Data.TargetID(c.Data.Source.Token(token)))
+				}
+				pairs = append(pairs, components.Pair{Source: p.Source, Target: target})
+			}
+			c.Data.Train, c.Data.Valid = pairs, pairs
+			sink := newMemory()
+			if err := Run(context.Background(), c, sink); err != nil {
+				t.Fatal(err)
+			}
+			match, accuracy := sink.value(t, steps, "valid", "exact_match"), sink.value(t, steps, "valid", "token_accuracy")
+			if (match == 1) != test.copies {
+				t.Errorf("%.0f %% of the targets are said right; all were to be: %v", 100*match, test.copies)
+			}
+			if accuracy != 1 { // of the softmax, which is right to say that a word is unknown
+				t.Errorf("%.0f %% of the tokens are said right; want all", 100*accuracy)
+			}
+		})
+	}
+}
