@@ -1,8 +1,9 @@
 // Package components is the contracts between the parts of a sequence-to-
 // sequence model, and what surrounds it: [Encoder], [Decoder], [Attention],
-// [Task], [Metric], [Optimizer], [Schedule]. A [Catalog] holds what can be named
-// for each in a configuration; package standard fills one with everything the
-// project ships. [Model] puts an encoder, a decoder and an attention together.
+// [Output], [Task], [Metric], [Optimizer], [Schedule]. A [Catalog] holds what can be
+// named for each in a configuration; package standard fills one with everything
+// the project ships. [Model] puts an encoder, a decoder, an attention and an output
+// together.
 //
 // To add a component, write a constructor func(Options, Deps) (Contract, error)
 // in a file of its package, and enter it with registry.Add where the package

@@ -124,26 +124,36 @@ func addRelativeScores[F kernel.Float](t *Tape, scores *Var, q Columns, table *V
 	for n := range g.heads {
 		kernel.Gemm(false, true, rows, R, K, columnsOf[F](q)[n*K:], q.width(), Values[F](table), K, terms[n*R:], g.heads*R, false)
 	}
-	d.each(g, func(at, term, distance int) { Values[F](scores)[at] += terms[term+distance] })
+	d.each(g, func(i, seen, at, term int) { spread(d, i, Values[F](scores)[at:][:seen], terms[term:]) })
 	giveBack(t, terms)
 	if t.recording {
 		*Record[relativeScoresOp[F]](t) = relativeScoresOp[F]{scores, table, q, g, d}
 	}
 }
 
-// each calls f for every query, head and key that is seen: the place of its score,
-// where the terms [rows of queries, N, R] of the query and head begin, and the row
-// of the distance.
-func (d Distances) each(g grid, f func(at, term, distance int)) {
+// each calls f for every query and head: the query's number in its sequence, the
+// keys that it sees, and where its scores and its terms [rows of queries, N, R] begin.
+func (d Distances) each(g grid, f func(i, seen, at, term int)) {
 	R := d.Rows()
 	g.each(func(at, head int, r kernel.AttentionRows) {
 		for i := range int(r.Queries) {
-			term := ((int(r.Query)+i)*g.heads + head) * R
-			for j := range d.visible(r, i) {
-				f(at+i*g.S+j, term, d.row(i, j))
-			}
+			f(i, d.visible(r, i), at+i*g.S, ((int(r.Query)+i)*g.heads+head)*R)
 		}
 	})
+}
+
+// spread adds to each score of a query the term of its distance.
+func spread[F kernel.Float](d Distances, i int, scores, terms []F) {
+	for j := range scores {
+		scores[j] += terms[d.row(i, j)]
+	}
+}
+
+// gather adds to the term of each distance the scores of a query.
+func gather[F kernel.Float](d Distances, i int, terms, scores []F) {
+	for j, x := range scores {
+		terms[d.row(i, j)] += x
+	}
 }
 
 // Backward, by the sums of ds over the keys of one distance: dq += sums table,
@@ -154,7 +164,7 @@ func (op *relativeScoresOp[F]) Backward() {
 	}
 	rows, R, K, heads := op.q.Var.Rows(), op.distances.Rows(), op.table.Dim(1), op.grid.heads
 	sums, ds := Zeros[F](op.scores.storage.tape, rows*heads*R), Grad[F](op.scores)
-	op.distances.each(op.grid, func(at, term, distance int) { sums[term+distance] += ds[at] })
+	op.distances.each(op.grid, func(i, seen, at, term int) { gather(op.distances, i, sums[term:], ds[at:][:seen]) })
 	dq, dTable := gradOf[F](op.q), Grad[F](op.table)
 	for n := range heads {
 		if dq != nil {
@@ -195,7 +205,7 @@ func addRelativeValues[F kernel.Float](t *Tape, context, weights, table *Var, qu
 		return
 	}
 	sums, w := Zeros[F](t, rows*g.heads*R), Values[F](weights)
-	d.each(g, func(at, term, distance int) { sums[term+distance] += w[at] })
+	d.each(g, func(i, seen, at, term int) { gather(d, i, sums[term:], w[at:][:seen]) })
 	for n := range g.heads {
 		kernel.Gemm(false, false, rows, K, R, sums[n*R:], g.heads*R, Values[F](table), K, columnsOf[F](Columns{context, n * K}), g.heads*K, true)
 	}
@@ -218,5 +228,5 @@ func (op *relativeValuesOp[F]) Backward() {
 		kernel.Gemm(false, true, rows, R, K, dy, heads*K, Values[F](op.table), K, dSums[n*R:], heads*R, false)
 	}
 	dw := Grad[F](op.weights)
-	op.distances.each(op.grid, func(at, term, distance int) { dw[at] += dSums[term+distance] })
+	op.distances.each(op.grid, func(i, seen, at, term int) { spread(op.distances, i, dw[at:][:seen], dSums[term:]) })
 }

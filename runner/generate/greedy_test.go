@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,14 +14,17 @@ import (
 
 const vocabulary = 12 // of the targets
 
-// architectures is encoder, decoder and attention; a decoder that is fed has
-// input feeding, and an attention that points is what a pointer-generator copies by.
+// architectures is encoder, decoder and attention; a Transformer may have other
+// positions; a decoder that is fed has input feeding; an attention that covers has
+// coverage, and one that points is what a pointer-generator copies by.
 var architectures = [][3]string{
 	{"lstm", "lstm", "additive"}, {"gru", "gru", "none"}, {"rnn", "rnn", "dot"},
 	{"lstm", "lstm fed", "additive"}, {"gru", "gru fed", "multihead"}, {"transformer", "rnn fed", "general"},
 	{"transformer", "transformer", "multihead"}, {"transformer", "transformer", "none"},
 	{"transformer", "gru", "general"}, {"lstm", "transformer", "scaled_dot"},
 	{"lstm", "lstm", "additive points"}, {"gru", "gru fed", "multihead points"}, {"transformer", "transformer", "multihead points"},
+	{"lstm", "lstm fed", "additive covers points"}, {"gru", "gru", "dot covers"},
+	{"transformer relative", "transformer relative", "multihead"}, {"transformer rotary", "transformer rotary", "multihead covers"},
 }
 
 // numbers is the numbers of the source's tokens in the target: it lacks the last five.
@@ -40,27 +44,32 @@ func numbers(vocabulary int) []int32 {
 func model(t *testing.T, architecture [3]string, vocabulary int, seed uint64) *components.Model {
 	t.Helper()
 	catalog := standard.Catalog()
-	encoder, output := architecture[0], "softmax"
-	attention, points := strings.CutSuffix(architecture[2], " points")
-	if points {
-		output = "pointer_generator"
-	}
-	decoder, fed := strings.CutSuffix(architecture[1], " fed")
-	options := func(name string) map[string]any {
+	side := func(words string) (name string, options map[string]any) {
+		name, how, _ := strings.Cut(words, " ")
 		if name == "transformer" {
-			return map[string]any{"model_size": 8, "num_heads": 2, "ffn_size": 8}
+			return name, map[string]any{"model_size": 8, "num_heads": 2, "ffn_size": 8, "positions": cmp.Or(how, "sinusoidal"), "max_distance": 3}
 		}
-		return map[string]any{"embedding_size": 5, "hidden_size": 8}
+		options = map[string]any{"embedding_size": 5, "hidden_size": 8}
+		if how == "fed" {
+			options["input_feeding"] = true
+		}
+		return name, options
 	}
-	decoderOptions := options(decoder)
-	if fed {
-		decoderOptions["input_feeding"] = true
+	encoder, encoderOptions := side(architecture[0])
+	decoder, decoderOptions := side(architecture[1])
+	attention, how, _ := strings.Cut(architecture[2], " ")
+	attentionOptions, output := map[string]any{}, "softmax"
+	if attention != "none" {
+		attentionOptions["coverage"] = strings.Contains(how, "covers")
+	}
+	if strings.Contains(how, "points") {
+		output = "pointer_generator"
 	}
 	params := autodiff.NewParams(autodiff.Float32, seed)
 	m, err := components.NewModel(components.Parts{
-		Encoder:   componenttest.Build(t, &catalog.Encoders, encoder, options(encoder)),
+		Encoder:   componenttest.Build(t, &catalog.Encoders, encoder, encoderOptions),
 		Decoder:   componenttest.Build(t, &catalog.Decoders, decoder, decoderOptions),
-		Attention: componenttest.Build(t, &catalog.Attentions, attention, nil),
+		Attention: componenttest.Build(t, &catalog.Attentions, attention, attentionOptions),
 		Output:    componenttest.Build(t, &catalog.Outputs, output, nil),
 	}, params, 12, vocabulary)
 	if err != nil {
@@ -71,6 +80,9 @@ func model(t *testing.T, architecture [3]string, vocabulary int, seed uint64) *c
 		values := p.Float32s()
 		for i := range values {
 			values[i] *= 3
+			if strings.HasSuffix(p.Name(), "coverage") { // which starts at zero
+				values[i] = -2
+			}
 		}
 		if err := params.Set(p, values); err != nil {
 			t.Fatal(err)
