@@ -220,4 +220,6 @@ type Outcome struct {
 	Correct    int       // target tokens that were the most probable, given those before
 	Hypotheses [][]int32 // greedy, without [Eos]; nil unless a metric decodes
 	References [][]int32
+
+	Text func(tokens []int32) string // of a hypothesis or a reference
 }

@@ -1,6 +1,10 @@
 package components
 
-import "exp/components/autodiff"
+import (
+	"strings"
+
+	"exp/components/autodiff"
+)
 
 // Numbers returns the number in the target of every token of the source: that of
 // its text in the target vocabulary or, where that lacks it, V plus its number in
@@ -35,6 +39,16 @@ func (d *Data) TargetToken(id int32) string {
 		return d.Source.Token(id - v)
 	}
 	return d.Target.Token(id)
+}
+
+// TargetText turns tokens of a target, as a model says them, into the text that
+// metrics of text compare and people read.
+func (d *Data) TargetText(tokens []int32) string {
+	words := make([]string, len(tokens))
+	for i, id := range tokens {
+		words[i] = d.TargetToken(id)
+	}
+	return strings.Join(words, " ")
 }
 
 // Extended is what each row of a batch can say: a column a token, the V tokens of

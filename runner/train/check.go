@@ -71,7 +71,7 @@ func Measure(c Config) ([]Value, error) {
 	}
 	var values []Value
 	for _, s := range c.splits()[1:] {
-		outcome := Evaluate(t.model, t.tape, s, t.Evaluation, decodes(t.Metrics))
+		outcome := Evaluate(t.model, t.tape, t.Data, s, t.Evaluation, decodes(t.Metrics))
 		for _, m := range t.Metrics {
 			values = append(values, Value{s.name, m.Name, m.Score(outcome)})
 		}
@@ -114,7 +114,7 @@ func Time(c Config, budget time.Duration) (Estimate, error) {
 		return e, nil
 	}
 	started = time.Now()
-	Evaluate(t.model, t.tape, sample, t.Evaluation, decodes(t.Metrics))
+	Evaluate(t.model, t.tape, t.Data, sample, t.Evaluation, decodes(t.Metrics))
 	e.Evaluation = time.Since(started) / time.Duration(sample.n) * time.Duration(pairs)
 	return e, nil
 }

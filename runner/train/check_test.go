@@ -98,8 +98,11 @@ func TestEvaluateInAnyBatchSize(t *testing.T) {
 	}
 	split, tape := copies(40, 0), autodiff.NewTape(autodiff.Float32)
 	evaluation := components.Evaluation{BatchSize: 1, MaxLength: 6}
-	want := Evaluate(m, tape, split, evaluation, true)
+	want := Evaluate(m, tape, c.Data, split, evaluation, true)
 	tokens := 0
+	if got, want := want.Text([]int32{4, 4}), c.Data.Target.Token(4)+" "+c.Data.Target.Token(4); got != want {
+		t.Errorf("the text of tokens is %q, want %q", got, want)
+	}
 	for i, p := range split {
 		tokens += len(p.Target) + 1
 		if !slices.Equal(want.References[i], p.Target) {
@@ -111,7 +114,7 @@ func TestEvaluateInAnyBatchSize(t *testing.T) {
 	}
 	for _, size := range []int{2, 7, 40, 1000} {
 		evaluation.BatchSize = size
-		got := Evaluate(m, tape, split, evaluation, true)
+		got := Evaluate(m, tape, c.Data, split, evaluation, true)
 		if got.Loss != want.Loss || got.Correct != want.Correct || got.Tokens != want.Tokens {
 			t.Errorf("batch size %d: loss %v, %d of %d; want %v, %d of %d", size, got.Loss, got.Correct, got.Tokens, want.Loss, want.Correct, want.Tokens)
 		}
@@ -121,7 +124,7 @@ func TestEvaluateInAnyBatchSize(t *testing.T) {
 			}
 		}
 	}
-	if o := Evaluate(m, tape, split, evaluation, false); o.Hypotheses != nil || o.Loss != want.Loss {
+	if o := Evaluate(m, tape, c.Data, split, evaluation, false); o.Hypotheses != nil || o.Loss != want.Loss {
 		t.Errorf("without decoding: loss %v, hypotheses %v", o.Loss, o.Hypotheses)
 	}
 }

@@ -9,10 +9,10 @@ import (
 	"exp/runner/generate"
 )
 
-// Evaluate measures the model on a split: the loss and the tokens that it
+// Evaluate measures the model on a split of data: the loss and the tokens that it
 // predicts with teacher forcing, and with decode also its greedy hypotheses.
 // Pairs of nearly one length go together; no number depends on which.
-func Evaluate(m *components.Model, t *autodiff.Tape, split components.Split, o components.Evaluation, decode bool) *components.Outcome {
+func Evaluate(m *components.Model, t *autodiff.Tape, data *components.Data, split components.Split, o components.Evaluation, decode bool) *components.Outcome {
 	indices := make([]int, split.Len())
 	for i := range indices {
 		indices[i] = i
@@ -21,7 +21,7 @@ func Evaluate(m *components.Model, t *autodiff.Tape, split components.Split, o c
 		p, q := split.Pair(a), split.Pair(b)
 		return cmp.Or(cmp.Compare(len(p.Source), len(q.Source)), cmp.Compare(len(p.Target), len(q.Target)))
 	})
-	outcome := &components.Outcome{}
+	outcome := &components.Outcome{Text: data.TargetText}
 	if decode {
 		outcome.Hypotheses = make([][]int32, len(indices))
 		outcome.References = make([][]int32, len(indices))

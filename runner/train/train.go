@@ -220,7 +220,7 @@ func (t *trial) evaluate(name string, split components.Split) error {
 		}
 	}
 	started := time.Now()
-	outcome := Evaluate(t.model, t.tape, split, t.Evaluation, decodes(t.Metrics))
+	outcome := Evaluate(t.model, t.tape, t.Data, split, t.Evaluation, decodes(t.Metrics))
 	for _, m := range t.Metrics {
 		if err := t.sink.Metric(t.step, name, m.Name, m.Score(outcome)); err != nil {
 			return err
