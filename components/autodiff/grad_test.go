@@ -184,6 +184,15 @@ func TestGradients(t *testing.T) {
 			x := in("x", 4, 8)
 			return results{autodiff.Dropout(tape, autodiff.Dropout(tape, x, 0.3), 0.2)}
 		},
+		"dropout, a mask a sequence": func(tape *autodiff.Tape, in in) results {
+			tape.Seed(7)
+			return results{autodiff.DropoutSequences(tape, in("x", 7, 4), autodiff.Spans{Starts: []int32{4, 0, 7}, Lengths: []int32{3, 4, 0}}, 0.4)}
+		},
+		"dropout, of one mask twice": func(tape *autodiff.Tape, in in) results {
+			tape.Seed(7)
+			mask := autodiff.NewMask(tape, 12, 0.4)
+			return results{autodiff.Drop(tape, in("x", 3, 4), mask), autodiff.Drop(tape, in("y", 2, 4), mask)}
+		},
 		"embed": func(tape *autodiff.Tape, in in) results {
 			return results{autodiff.Embed(tape, in("table", 5, 3), []int32{4, 0, 4, 1})}
 		},
@@ -192,6 +201,10 @@ func TestGradients(t *testing.T) {
 		},
 		"concat": func(tape *autodiff.Tape, in in) results {
 			return results{autodiff.Concat(tape, in("a", 2, 2, 3), in("b", 2, 2, 1))}
+		},
+		"slice": func(tape *autodiff.Tape, in in) results {
+			x := in("x", 2, 2, 5)
+			return results{autodiff.Slice(tape, autodiff.Columns{Var: x, From: 1}, 3), autodiff.Slice(tape, autodiff.Columns{Var: x, From: 3}, 2)}
 		},
 		"mean rows": func(tape *autodiff.Tape, in in) results {
 			return results{autodiff.MeanRows(tape, in("x", 7, 2), autodiff.Spans{Starts: []int32{0, 5, 3}, Lengths: []int32{4, 0, 3}})}

@@ -176,6 +176,45 @@ func concatBackward[F kernel.Float](x *Var, dy []F, d, ld int) {
 	}
 }
 
+// Slice returns a copy of n columns of x.Var [..., W], from x.From on: [..., n].
+func Slice(t *Tape, x Columns, n int) *Var {
+	if x.From < 0 || x.From+n > x.width() {
+		panic(fmt.Sprintf("autodiff: slice: columns %d to %d of %v", x.From, x.From+n, x.Var.shape))
+	}
+	if t.dtype == Float32 {
+		return slice[float32](t, x, n)
+	}
+	return slice[float64](t, x, n)
+}
+
+type sliceOp[F kernel.Float] struct {
+	x Columns
+	y *Var
+}
+
+func slice[F kernel.Float](t *Tape, x Columns, n int) *Var {
+	y := t.NewVar(x.Var.shape.withLast(n))
+	from, to := Values[F](x.Var), Values[F](y)
+	for r := range x.Var.Rows() {
+		copy(to[r*n:(r+1)*n], from[r*x.width()+x.From:])
+	}
+	if t.recording {
+		op := Record[sliceOp[F]](t)
+		op.x, op.y = x, y
+	}
+	return y
+}
+
+func (op *sliceOp[F]) Backward() {
+	if !op.y.HasGrad() || op.x.Var.Constant() {
+		return
+	}
+	n, dx, dy := op.y.Dim(-1), Grad[F](op.x.Var), Grad[F](op.y)
+	for r := range op.x.Var.Rows() {
+		kernel.AddTo(dx[r*op.x.width()+op.x.From:][:n], dy[r*n:])
+	}
+}
+
 // MeanRows returns the mean over the rows of every sequence in x [rows, D]:
 // [B, D]. One of length 0 gives zeros.
 func MeanRows(t *Tape, x *Var, spans Spans) *Var {

@@ -79,6 +79,34 @@ func TestDropout(t *testing.T) {
 	}
 }
 
+// A mask that is kept drops the same elements again, and in sequences the same
+// columns of every row of one.
+func TestMask(t *testing.T) {
+	const rows, d = 12, 32
+	tape := autodiff.NewTape(autodiff.Float32)
+	tape.Reset(true, true)
+	tape.Seed(5)
+	x := tape.Input(ones(rows*d), rows, d)
+	mask := autodiff.NewMask(tape, 2*d, 0.5)
+	first := autodiff.Drop(tape, x.Part(0, 2), mask).Float32s()
+	if again := autodiff.Drop(tape, x.Part(0, 1), mask).Float32s(); !slices.Equal(again, first[:d]) || slices.Equal(again, first[d:]) {
+		t.Errorf("a mask drops %v, then %v", first, again)
+	}
+	y := autodiff.DropoutSequences(tape, x, autodiff.Spans{Starts: []int32{7, 0}, Lengths: []int32{5, 7}}, 0.5).Float32s()
+	for row := range rows {
+		at := 0
+		if row >= 7 {
+			at = 7
+		}
+		if got, want := y[row*d:(row+1)*d], y[at*d:(at+1)*d]; !slices.Equal(got, want) {
+			t.Errorf("row %d is %v, the first of its sequence %v", row, got, want)
+		}
+	}
+	if slices.Equal(y[:d], y[7*d:8*d]) || slices.Equal(y[:d], first[:d]) {
+		t.Error("two sequences, or two masks, drop the same")
+	}
+}
+
 // The gradient goes where the value went.
 func TestDropoutBackward(t *testing.T) {
 	tape := autodiff.NewTape(autodiff.Float32)
@@ -178,6 +206,7 @@ func TestPanics(t *testing.T) {
 		"autodiff: mul: a is [2], b is [3]":                                           func() { autodiff.Mul(tape, v(2), v(3)) },
 		"autodiff: linear: x is [2 3], W is [out=4 in=5]":                             func() { autodiff.Linear(tape, v(2, 3), v(4, 5), nil) },
 		"autodiff: concat: a is [2 3], b is [3 3]":                                    func() { autodiff.Concat(tape, v(2, 3), v(3, 3)) },
+		"autodiff: slice: columns 2 to 4 of [2 3]":                                    func() { autodiff.Slice(tape, autodiff.Columns{Var: v(2, 3), From: 2}, 2) },
 		"autodiff: add to rows: x is [6 4] of 2 sequences, a is [2 3]":                func() { autodiff.AddToRows(tape, v(6, 4), v(2, 3), inTurn(4, 2)) },
 		"autodiff: add steps: x is [6 4] of up to 3 rows, table is [4 4], from row 2": func() { autodiff.AddSteps(tape, v(6, 4), v(4, 4), inTurn(3, 3), 2) },
 		"autodiff: reshape of [2 3] to [4]":                                           func() { v(2, 3).Reshape(4) },
