@@ -209,10 +209,10 @@ type variant[C, D any] struct {
 	name     string
 	build    registry.Build[C, D]
 	defaults registry.Build[C, D]
-	others   []variant[C, D]      // with one other option each
-	changed  string               // the one other option, in one of others
-	isSwitch bool                 // the one other option is a boolean
-	dropout  registry.Build[C, D] // with dropout, nil where it has none
+	others   []variant[C, D] // with one other option each
+	changed  string          // the one other option, in one of others
+	isSwitch bool            // the one other option is a boolean
+	dropouts []int           // those of others that drop
 }
 
 // small returns every component of a family at small sizes.
@@ -238,8 +238,8 @@ func small[C, D any](t *testing.T, k *registry.Kind[C, D]) []variant[C, D] {
 				}
 				other := variant[C, D]{name: fmt.Sprintf("%s(%s=%v)", name, o.Key, value), build: Build(t, k, name, options), changed: o.Key, isSwitch: o.Type == "boolean"}
 				v.others = append(v.others, other)
-				if o.Key == "dropout" {
-					v.dropout = other.build
+				if drops(o) {
+					v.dropouts = append(v.dropouts, len(v.others)-1)
 				}
 			}
 		}
@@ -293,7 +293,7 @@ func otherValues(o registry.Option, base any) []any {
 		}
 	case o.Type == "boolean":
 		values = append(values, !o.Default.(bool))
-	case o.Key == "dropout":
+	case drops(o):
 		values = append(values, 0.4)
 	case o.Type == "float":
 		values = append(values, o.Default.(float64)/2)
@@ -303,18 +303,20 @@ func otherValues(o registry.Option, base any) []any {
 	return values
 }
 
+// drops says that an option is a probability of dropout.
+func drops(o registry.Option) bool { return o.Type == "float" && strings.HasSuffix(o.Key, "dropout") }
+
 // dropouts runs [Dropout] on every component that has it, in the place of its
 // family in parts.
 func dropouts[C, D any](t *testing.T, parts components.Parts, all []variant[C, D], put func(*components.Parts, registry.Build[C, D])) {
 	for _, v := range all {
-		if v.dropout == nil {
-			continue
+		for _, i := range v.dropouts {
+			t.Run("dropout/"+v.others[i].name, func(t *testing.T) {
+				with, without := parts, parts
+				put(&with, v.others[i].build)
+				put(&without, v.build)
+				Dropout(t, with, without)
+			})
 		}
-		t.Run("dropout/"+v.name, func(t *testing.T) {
-			with, without := parts, parts
-			put(&with, v.dropout)
-			put(&without, v.build)
-			Dropout(t, with, without)
-		})
 	}
 }
