@@ -30,7 +30,10 @@ func (l Linear) Forward(t *autodiff.Tape, x *autodiff.Var) *autodiff.Var {
 	return autodiff.Linear(t, x, l.Weight, l.Bias)
 }
 
-// LayerNorm normalises the last axis (Ba et al. 2016), with eps 1e-5.
+// NormEpsilon is what layer normalisation adds to the variance, as PyTorch does.
+const NormEpsilon = 1e-5
+
+// LayerNorm normalises the last axis (Ba et al. 2016).
 type LayerNorm struct{ Gain, Bias *autodiff.Var }
 
 // NewLayerNorm adds a layer normalisation of size features.
@@ -41,5 +44,5 @@ func NewLayerNorm(p *autodiff.Params, name string, size int) LayerNorm {
 
 // Forward normalises x [..., size].
 func (l LayerNorm) Forward(t *autodiff.Tape, x *autodiff.Var) *autodiff.Var {
-	return autodiff.LayerNorm(t, x, l.Gain, l.Bias, 1e-5)
+	return autodiff.LayerNorm(t, x, l.Gain, l.Bias, NormEpsilon)
 }

@@ -16,10 +16,13 @@ type DecoderOptions struct {
 	NumLayers     int     `toml:"num_layers" doc:"layers, one on the other"`
 	InputFeeding  bool    `toml:"input_feeding" doc:"the lowest layer reads [embedding; attentional state of the step before] (Luong et al. 2015, section 3.3)"`
 	Dropout       float64 `toml:"dropout" doc:"drop probability of the embedding, between layers and before the output layer, in [0, 1); what is fed is not dropped"`
+
+	VariationalDropout float64 `toml:"variational_dropout" doc:"the same with one mask a sequence for all its steps (Gal & Ghahramani 2016), in [0, 1)"`
+	CellOptions
 }
 
 func defaultDecoder() DecoderOptions {
-	return DecoderOptions{EmbeddingSize: 128, HiddenSize: 128, NumLayers: 1}
+	return DecoderOptions{EmbeddingSize: 128, HiddenSize: 128, NumLayers: 1, CellOptions: defaultCell}
 }
 
 // Version 2 draws dropout for the tokens of a batch alone.
@@ -27,7 +30,10 @@ func (DecoderOptions) Version() int { return 2 }
 
 // Validate reports every value out of range.
 func (o DecoderOptions) Validate() error {
-	return EncoderOptions{EmbeddingSize: o.EmbeddingSize, HiddenSize: o.HiddenSize, NumLayers: o.NumLayers, Dropout: o.Dropout}.Validate()
+	return EncoderOptions{
+		EmbeddingSize: o.EmbeddingSize, HiddenSize: o.HiddenSize, NumLayers: o.NumLayers,
+		Dropout: o.Dropout, VariationalDropout: o.VariationalDropout, CellOptions: o.CellOptions,
+	}.Validate()
 }
 
 const decoderDoc = " The context is read with the top layer's output as query, and attentional state = tanh(W [context; output]) " +
@@ -38,40 +44,43 @@ const decoderDoc = " The context is read with the top layer's output as query, a
 // RNNDecoderOptions configures the rnn decoder.
 type RNNDecoderOptions struct {
 	DecoderOptions
-	Activation Activation `toml:"activation" doc:"nonlinearity of the hidden state"`
+	RNNCell
 }
 
 // Doc describes the component.
-func (RNNDecoderOptions) Doc() string { return RNNEncoderOptions{}.Doc() + decoderDoc }
+func (o RNNDecoderOptions) Doc() string { return o.RNNCell.Doc() + decoderDoc }
 
 // LSTMDecoderOptions configures the lstm decoder.
 type LSTMDecoderOptions struct {
 	DecoderOptions
-	ForgetBias float64 `toml:"forget_bias" doc:"initial bias of the forget gate (Jozefowicz et al. 2015)"`
+	LSTMCell
 }
 
 // Doc describes the component.
-func (LSTMDecoderOptions) Doc() string { return LSTMEncoderOptions{}.Doc() + decoderDoc }
+func (o LSTMDecoderOptions) Doc() string { return o.LSTMCell.Doc() + decoderDoc }
 
 // GRUDecoderOptions configures the gru decoder.
-type GRUDecoderOptions struct{ DecoderOptions }
+type GRUDecoderOptions struct {
+	DecoderOptions
+	GRUCell
+}
 
 // Doc describes the component.
-func (GRUDecoderOptions) Doc() string { return GRUEncoderOptions{}.Doc() + decoderDoc }
+func (o GRUDecoderOptions) Doc() string { return o.GRUCell.Doc() + decoderDoc }
 
 // NewRNNDecoder builds the rnn decoder.
 func NewRNNDecoder(o RNNDecoderOptions, d components.DecoderDeps) (components.Decoder, error) {
-	return newDecoder(cell{kind: rnn, relu: o.Activation == ReLU}, o.DecoderOptions, d)
+	return newDecoder(o.cell(o.CellOptions), o.DecoderOptions, d)
 }
 
 // NewLSTMDecoder builds the lstm decoder.
 func NewLSTMDecoder(o LSTMDecoderOptions, d components.DecoderDeps) (components.Decoder, error) {
-	return newDecoder(cell{kind: lstm, forgetBias: o.ForgetBias}, o.DecoderOptions, d)
+	return newDecoder(o.cell(o.CellOptions), o.DecoderOptions, d)
 }
 
 // NewGRUDecoder builds the gru decoder.
 func NewGRUDecoder(o GRUDecoderOptions, d components.DecoderDeps) (components.Decoder, error) {
-	return newDecoder(cell{kind: gru}, o.DecoderOptions, d)
+	return newDecoder(o.cell(o.CellOptions), o.DecoderOptions, d)
 }
 
 // decoder is an embedding, a stack of recurrent layers, and an attention after
@@ -83,10 +92,10 @@ type decoder struct {
 	bridge    *bridge
 	attention components.Attention // nil without
 	combine   nn.Linear            // [H, C+H]
-	dropout   float64
+	dropout   dropouts
 	feeding   bool
-	state     decoderState    // of a teacher-forced pass
-	bias      []*autodiff.Var // [gates·H] of each layer, during an unroll
+	state     decoderState // of a teacher-forced pass
+	fed       []fedLayer   // during an unroll with input feeding
 }
 
 func newDecoder(c cell, o DecoderOptions, d components.DecoderDeps) (components.Decoder, error) {
@@ -94,7 +103,7 @@ func newDecoder(c cell, o DecoderOptions, d components.DecoderDeps) (components.
 	if err != nil {
 		return nil, err
 	}
-	dec := &decoder{embedder: embedder, dropout: o.Dropout, feeding: o.InputFeeding}
+	dec := &decoder{embedder: embedder, dropout: dropouts{o.Dropout, o.VariationalDropout}, feeding: o.InputFeeding}
 	dec.state.layers = make([]state, o.NumLayers)
 	dec.bridge = newBridge(d.Params, c, o.NumLayers, o.HiddenSize, d.MemorySize, d.Final)
 	in := o.EmbeddingSize
@@ -174,14 +183,14 @@ func (d *decoder) Select(t *autodiff.Tape, state components.DecoderState, rows [
 // state there.
 func (d *decoder) unroll(t *autodiff.Tape, s *decoderState, target components.Sequences) components.Decoded {
 	packing := pack(t, target.Spans)
-	x := autodiff.Dropout(t, d.embedder.Embed(t, target), d.dropout)
+	x := d.dropout.apply(t, d.embedder.Embed(t, target), target.Spans)
 	decoded := components.Decoded{Input: x}
 	if d.feeding {
 		decoded.States, decoded.Context, decoded.Weights = d.feed(t, s, x, packing)
 	} else {
 		for i, l := range d.layers {
 			if i > 0 {
-				x = autodiff.Dropout(t, x, d.dropout)
+				x = d.dropout.apply(t, x, target.Spans)
 			}
 			x, s.layers[i] = l.forward(t, x, packing, s.layers[i])
 		}
@@ -190,7 +199,7 @@ func (d *decoder) unroll(t *autodiff.Tape, s *decoderState, target components.Se
 			decoded.States, decoded.Context, decoded.Weights = d.attend(t, x, target.Spans, &s.prepared)
 		}
 	}
-	decoded.States = autodiff.Dropout(t, decoded.States, d.dropout)
+	decoded.States = d.dropout.apply(t, decoded.States, target.Spans)
 	decoded.Loss = s.prepared.CoverageLoss
 	return decoded
 }

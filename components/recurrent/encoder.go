@@ -16,10 +16,13 @@ type EncoderOptions struct {
 	NumLayers     int     `toml:"num_layers" doc:"layers, one on the other"`
 	Bidirectional bool    `toml:"bidirectional" doc:"each layer also reads from the last step (Schuster & Paliwal 1997); the memory is twice as wide"`
 	Dropout       float64 `toml:"dropout" doc:"drop probability of the embedding and between layers, in [0, 1)"`
+
+	VariationalDropout float64 `toml:"variational_dropout" doc:"the same with one mask a sequence for all its steps (Gal & Ghahramani 2016), in [0, 1)"`
+	CellOptions
 }
 
 func defaultEncoder() EncoderOptions {
-	return EncoderOptions{EmbeddingSize: 128, HiddenSize: 128, NumLayers: 1}
+	return EncoderOptions{EmbeddingSize: 128, HiddenSize: 128, NumLayers: 1, CellOptions: defaultCell}
 }
 
 // Version 2 draws dropout for the tokens of a batch alone.
@@ -32,54 +35,42 @@ func (o EncoderOptions) Validate() error {
 		registry.AtLeast("hidden_size", o.HiddenSize, 1),
 		registry.AtLeast("num_layers", o.NumLayers, 1),
 		registry.InRange("dropout", o.Dropout, 0, 1),
+		registry.InRange("variational_dropout", o.VariationalDropout, 0, 1),
+		registry.InRange("recurrent_dropout", o.RecurrentDropout, 0, 1),
 	)
 }
 
 // RNNEncoderOptions configures the rnn encoder.
 type RNNEncoderOptions struct {
 	EncoderOptions
-	Activation Activation `toml:"activation" doc:"nonlinearity of the hidden state"`
-}
-
-// Doc describes the component.
-func (RNNEncoderOptions) Doc() string {
-	return "Elman's recurrent network (Elman 1990): h' = f(W x + b + U h + c). Orthogonal U, as in Saxe et al. 2014."
+	RNNCell
 }
 
 // LSTMEncoderOptions configures the lstm encoder.
 type LSTMEncoderOptions struct {
 	EncoderOptions
-	ForgetBias float64 `toml:"forget_bias" doc:"initial bias of the forget gate (Jozefowicz et al. 2015)"`
-}
-
-// Doc describes the component.
-func (LSTMEncoderOptions) Doc() string {
-	return "Long short-term memory (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000, without peepholes): " +
-		"i, f, o = σ(W x + b + U h + c), g = tanh(·); c' = f c + i g; h' = o tanh(c')."
+	LSTMCell
 }
 
 // GRUEncoderOptions configures the gru encoder.
-type GRUEncoderOptions struct{ EncoderOptions }
-
-// Doc describes the component.
-func (GRUEncoderOptions) Doc() string {
-	return "Gated recurrent unit (Cho et al. 2014): r, z = σ(W x + b + U h + c); n = tanh(W x + b + r (U h + c)); h' = (1-z) n + z h. " +
-		"The reset gate r acts after the product, as in cuDNN and PyTorch; the paper lets it act before."
+type GRUEncoderOptions struct {
+	EncoderOptions
+	GRUCell
 }
 
 // NewRNNEncoder builds the rnn encoder.
 func NewRNNEncoder(o RNNEncoderOptions, d components.EncoderDeps) (components.Encoder, error) {
-	return newEncoder(cell{kind: rnn, relu: o.Activation == ReLU}, o.EncoderOptions, d)
+	return newEncoder(o.cell(o.CellOptions), o.EncoderOptions, d)
 }
 
 // NewLSTMEncoder builds the lstm encoder.
 func NewLSTMEncoder(o LSTMEncoderOptions, d components.EncoderDeps) (components.Encoder, error) {
-	return newEncoder(cell{kind: lstm, forgetBias: o.ForgetBias}, o.EncoderOptions, d)
+	return newEncoder(o.cell(o.CellOptions), o.EncoderOptions, d)
 }
 
 // NewGRUEncoder builds the gru encoder.
 func NewGRUEncoder(o GRUEncoderOptions, d components.EncoderDeps) (components.Encoder, error) {
-	return newEncoder(cell{kind: gru}, o.EncoderOptions, d)
+	return newEncoder(o.cell(o.CellOptions), o.EncoderOptions, d)
 }
 
 // encoder is an embedding and a stack of recurrent layers. Its memory is the
@@ -88,7 +79,7 @@ type encoder struct {
 	embedder components.Embedder
 	layers   [][]*layer // [layer][direction]
 	hidden   int
-	dropout  float64
+	dropout  dropouts
 	final    []components.FinalState
 }
 
@@ -97,7 +88,7 @@ func newEncoder(c cell, o EncoderOptions, d components.EncoderDeps) (components.
 	if err != nil {
 		return nil, err
 	}
-	e := &encoder{embedder: embedder, hidden: o.HiddenSize, dropout: o.Dropout, final: make([]components.FinalState, o.NumLayers)}
+	e := &encoder{embedder: embedder, hidden: o.HiddenSize, dropout: dropouts{o.Dropout, o.VariationalDropout}, final: make([]components.FinalState, o.NumLayers)}
 	in := o.EmbeddingSize
 	for i := range o.NumLayers {
 		p := d.Params.Scope("layer" + strconv.Itoa(i))
@@ -111,6 +102,15 @@ func newEncoder(c cell, o EncoderOptions, d components.EncoderDeps) (components.
 	return e, nil
 }
 
+// dropouts is the drop probabilities of a value that a layer reads or gives.
+type dropouts struct{ step, sequence float64 }
+
+// apply drops elements of x [Σ lengths, D]: of every step for itself, and of all
+// steps of a sequence alike.
+func (d dropouts) apply(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans) *autodiff.Var {
+	return autodiff.DropoutSequences(t, autodiff.Dropout(t, x, d.step), spans, d.sequence)
+}
+
 // MemorySize is H, times the number of directions.
 func (e *encoder) MemorySize() int { return e.hidden * len(e.layers[0]) }
 
@@ -122,10 +122,10 @@ func (e *encoder) Final() components.FinalShape {
 // Encode unrolls the stack over the source.
 func (e *encoder) Encode(t *autodiff.Tape, source components.Sequences) components.Memory {
 	packing := pack(t, source.Spans)
-	x := autodiff.Dropout(t, e.embedder.Embed(t, source), e.dropout)
+	x := e.dropout.apply(t, e.embedder.Embed(t, source), source.Spans)
 	for i, directions := range e.layers {
 		if i > 0 {
-			x = autodiff.Dropout(t, x, e.dropout)
+			x = e.dropout.apply(t, x, source.Spans)
 		}
 		y, end := directions[0].forward(t, x, packing, state{})
 		if len(directions) > 1 {

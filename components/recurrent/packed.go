@@ -62,3 +62,11 @@ func pack(t *autodiff.Tape, spans autodiff.Spans) *packing {
 	}
 	return p
 }
+
+// direction is the row of each packed step in the batch.
+func (p *packing) direction(reverse bool) []int32 {
+	if reverse {
+		return p.index[1]
+	}
+	return p.index[0]
+}

@@ -50,13 +50,27 @@ func TestInitialisation(t *testing.T) {
 			t.Errorf("recurrent bias %d is %v, want 0", i, b)
 		}
 	}
-	for i, u := range rows(autodiff.Values[float64](l.weightHH), 4) {
-		length := 0.0
+	length := func(u []float64) (sum float64) {
 		for _, x := range u {
-			length += x * x
+			sum += x * x
 		}
-		if math.Abs(length-1) > 1e-12 {
-			t.Errorf("row %d of U has length² %v, want 1", i, length)
+		return sum
+	}
+	for i, u := range rows(autodiff.Values[float64](l.weightHH), 4) {
+		if math.Abs(length(u)-1) > 1e-12 {
+			t.Errorf("row %d of U has length² %v, want 1", i, length(u))
+		}
+	}
+	for init, bound := range map[Init]float64{Xavier: math.Sqrt(6. / 200), Uniform: 0.1} {
+		l := newLayer(autodiff.NewParams(autodiff.Float64, 1), cell{kind: gru, resetBefore: true, CellOptions: CellOptions{Init: init}}, 3, 100, false)
+		for _, u := range []*autodiff.Var{l.weightHH, l.weightHN} {
+			values, largest := autodiff.Values[float64](u), 0.0
+			for _, x := range values {
+				largest = max(largest, math.Abs(x))
+			}
+			if variance := length(values) / float64(len(values)); largest > bound || largest < 0.99*bound || math.Abs(variance/(bound*bound/3)-1) > 0.05 {
+				t.Errorf("%s: %s is up to %v with variance %v, want ±%v", init, u.Name(), largest, variance, bound)
+			}
 		}
 	}
 }
@@ -189,14 +203,21 @@ func TestEncoderSizes(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	for want, o := range map[string]EncoderOptions{
-		"":                {EmbeddingSize: 1, HiddenSize: 1, NumLayers: 1, Dropout: 0.9},
-		"embedding_size:": {HiddenSize: 1, NumLayers: 1},
-		"hidden_size:":    {EmbeddingSize: 1, NumLayers: 1},
-		"num_layers:":     {EmbeddingSize: 1, HiddenSize: 1},
-		"dropout:":        {EmbeddingSize: 1, HiddenSize: 1, NumLayers: 1, Dropout: 1},
+	for want, change := range map[string]func(*EncoderOptions){
+		"":                     func(o *EncoderOptions) { o.Dropout = 0.9 },
+		"embedding_size:":      func(o *EncoderOptions) { o.EmbeddingSize = 0 },
+		"hidden_size:":         func(o *EncoderOptions) { o.HiddenSize = 0 },
+		"num_layers:":          func(o *EncoderOptions) { o.NumLayers = 0 },
+		"dropout:":             func(o *EncoderOptions) { o.Dropout = 1 },
+		"variational_dropout:": func(o *EncoderOptions) { o.VariationalDropout = -0.1 },
+		"recurrent_dropout:":   func(o *EncoderOptions) { o.RecurrentDropout = 1 },
 	} {
-		for _, o := range []interface{ Validate() error }{o, DecoderOptions{EmbeddingSize: o.EmbeddingSize, HiddenSize: o.HiddenSize, NumLayers: o.NumLayers, Dropout: o.Dropout}} {
+		o := defaultEncoder()
+		change(&o)
+		for _, o := range []interface{ Validate() error }{o, DecoderOptions{
+			EmbeddingSize: o.EmbeddingSize, HiddenSize: o.HiddenSize, NumLayers: o.NumLayers,
+			Dropout: o.Dropout, VariationalDropout: o.VariationalDropout, CellOptions: o.CellOptions,
+		}} {
 			err := o.Validate()
 			if want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
 				t.Errorf("%+v: error is %v, want %q", o, err, want)

@@ -80,6 +80,8 @@ var bitModels = []bitModel{
 	{"lstm", "lstm", recurrentBits(nil), recurrentBits(nil), "none", nil},
 	{"gru attention", "gru", recurrentBits(options{"bidirectional": true}), recurrentBits(nil), "dot", nil},
 	{"lstm input feeding", "lstm", recurrentBits(nil), recurrentBits(options{"input_feeding": true}), "additive", nil},
+	{"lstm norms", "lstm", recurrentBits(options{"layer_norm": true, "variational_dropout": 0.2}), recurrentBits(options{"layer_norm": true, "recurrent_dropout": 0.2}), "dot", nil},
+	{"gru reset before", "gru", recurrentBits(options{"reset": "before", "recurrent_dropout": 0.2}), recurrentBits(options{"reset": "before", "layer_norm": true}), "dot", nil},
 	{"transformer pre-norm", "transformer", transformerBits("pre"), transformerBits("pre"), "multihead", options{"num_heads": 2}},
 	{"transformer post-norm", "transformer", transformerBits("post"), transformerBits("post"), "multihead", options{"num_heads": 2}},
 }
