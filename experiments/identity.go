@@ -61,12 +61,16 @@ func (c *Cell) dataIdentity(content string) string {
 }
 
 // identify writes a component's name and version, and the options that are not
-// as they are by default, in alphabetical order.
+// as they are by default, in alphabetical order; of a list, each element likewise.
 func identify(b *strings.Builder, path string, c registry.Component) {
 	fmt.Fprintf(b, "%s %s %d\n", path, c.Name, c.Version)
 	options := slices.SortedFunc(slices.Values(c.Options), func(x, y registry.Option) int { return strings.Compare(x.Key, y.Key) })
 	for _, o := range options {
-		if !o.IsDefault() {
+		if elements, ok := o.Value.([]registry.Component); ok {
+			for i, element := range elements {
+				identify(b, fmt.Sprintf("%s.%s[%d]", path, o.Key, i), element)
+			}
+		} else if !o.IsDefault() {
 			fmt.Fprintf(b, "%s.%s = %s\n", path, o.Key, registry.Format(o.Value))
 		}
 	}
@@ -108,9 +112,14 @@ func formatMetric(c registry.Component) string {
 	if len(c.Options) == 0 {
 		return registry.Format(c.Name)
 	}
+	return formatElement(c)
+}
+
+// formatElement writes a component as a table on one line.
+func formatElement(c registry.Component) string {
 	fields := []string{"type = " + registry.Format(c.Name)}
 	for _, o := range statable(c.Options) {
-		fields = append(fields, o.Key+" = "+registry.Format(o.Value))
+		fields = append(fields, o.Key+" = "+formatValue(o.Value))
 	}
 	return "{ " + strings.Join(fields, ", ") + " }"
 }
@@ -119,9 +128,23 @@ func formatMetric(c registry.Component) string {
 func formatOptions(options []registry.Option) string {
 	var b strings.Builder
 	for _, o := range statable(options) {
-		fmt.Fprintf(&b, "%s = %s\n", o.Key, registry.Format(o.Value))
+		fmt.Fprintf(&b, "%s = %s\n", o.Key, formatValue(o.Value))
 	}
 	return b.String()
+}
+
+// formatValue writes the value of an option, of a list every option of every
+// element.
+func formatValue(v any) string {
+	list, ok := v.([]registry.Component)
+	if !ok {
+		return registry.Format(v)
+	}
+	elements := make([]string, len(list))
+	for i, c := range list {
+		elements[i] = formatElement(c)
+	}
+	return "[" + strings.Join(elements, ", ") + "]"
 }
 
 // statable returns the options that a table may state together: of those that

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -109,11 +110,19 @@ func joinPath(path, key string) string {
 	return path + "." + key
 }
 
-// origin is where the value at the dotted path is written, or the nearest table
-// above it.
+// origin is where the value at the dotted path is written, in which key[i] is an
+// element of a list, or the nearest table above it.
 func (t *Table) origin(path string) Origin {
 	key, rest, nested := strings.Cut(path, ".")
 	v, ok := t.Get(key)
+	if name, index, listed := strings.Cut(strings.TrimSuffix(key, "]"), "["); !ok && listed {
+		v, ok = t.Get(name)
+		if elements, isList := v.Data.([]Value); isList {
+			if i, err := strconv.Atoi(index); err == nil && i >= 0 && i < len(elements) {
+				v = elements[i]
+			}
+		}
+	}
 	if !ok {
 		return t.Origin
 	}

@@ -14,8 +14,8 @@ import (
 )
 
 // Options is the options of a component: a struct of int, float64, bool, string,
-// []string and map[string]string fields, and of enums, which are strings with
-// UnmarshalText and a method Values() []string that lists what is allowed. Each
+// []string, map[string]string and [ListOf] fields, and of enums, which are strings
+// with UnmarshalText and a method Values() []string that lists what is allowed. Each
 // field has a toml tag, its key, and a doc tag. Of the fields with the same oneof
 // tag a table may state one, and the defaults of the others are then zero. The
 // tag content:"file" says that a string is a path to a file that is read, whose
@@ -35,8 +35,9 @@ type Option struct {
 	Key     string
 	Type    string   // as TOML calls it
 	Allowed []string // the values of an enum
-	Default any      // string, int64, float64, bool, []string or map[string]string
+	Default any      // string, int64, float64, bool, []string, map[string]string or, of a list, []Component
 	Value   any      // what the table says, or the default
+	Family  Family   // of the elements of a list, nil of anything else
 	Doc     string
 	OneOf   string // the group of which a table may state one
 	IsFile  bool   // the value is a path to a file that is read
@@ -98,6 +99,15 @@ func decode[O Options](t *Table, defaults O, owner string, others ...string) (O,
 			}
 		}
 		v, _ := t.Get(key)
+		if l, ok := result.FieldByIndex(fields[i]).Interface().(list); ok {
+			elements, err := l.decode(Join(t.Path, key), v)
+			if err != nil {
+				faults = append(faults, err)
+				continue
+			}
+			result.FieldByIndex(fields[i]).Set(reflect.ValueOf(elements))
+			continue
+		}
 		if err := assign(result.FieldByIndex(fields[i]), options[i], v); err != nil {
 			faults = append(faults, Fault{Key: key, Problem: err.Error()})
 		}
@@ -139,7 +149,7 @@ func schema(defaults Options) (options []Option, fields [][]int) {
 		}
 		field := v.FieldByIndex(f.Index)
 		options = append(options, Option{
-			Key: key, Type: typeName(f.Type), Allowed: allowed(field), Doc: doc, OneOf: f.Tag.Get("oneof"),
+			Key: key, Type: typeName(field), Family: familyOf(field), Allowed: allowed(field), Doc: doc, OneOf: f.Tag.Get("oneof"),
 			IsFile:  f.Tag.Get("content") == "file",
 			Default: plainField(field), Value: plainField(field),
 		})
@@ -148,8 +158,11 @@ func schema(defaults Options) (options []Option, fields [][]int) {
 	return options, fields
 }
 
-func typeName(t reflect.Type) string {
-	switch {
+func typeName(field reflect.Value) string {
+	if family := familyOf(field); family != nil {
+		return "list of " + family.FamilyName() + "s"
+	}
+	switch t := field.Type(); {
 	case t.Kind() == reflect.Int:
 		return "integer"
 	case t.Kind() == reflect.Float64:
@@ -163,7 +176,15 @@ func typeName(t reflect.Type) string {
 	case t == reflect.TypeFor[map[string]string]():
 		return "table"
 	}
-	panic(fmt.Sprintf("registry: a %s is no option", t))
+	panic(fmt.Sprintf("registry: a %s is no option", field.Type()))
+}
+
+// familyOf is the family of a list's elements, nil of any other field.
+func familyOf(field reflect.Value) Family {
+	if l, ok := field.Interface().(list); ok {
+		return l.family()
+	}
+	return nil
 }
 
 // allowed returns the values of an enum, nil for any other field.
@@ -181,6 +202,9 @@ func plainField(field reflect.Value) any {
 		return field.Int()
 	case reflect.String:
 		return field.String()
+	}
+	if l, ok := field.Interface().(list); ok {
+		return l.components()
 	}
 	return field.Interface()
 }

@@ -127,7 +127,8 @@ func (v Value) Plain() any {
 	return v.Data
 }
 
-// Format writes a value as TOML does, on one line.
+// Format writes a value as TOML does, on one line: a [Component] as the table that
+// names it, with the options that are not as they are by default.
 func Format(v any) string {
 	switch v := v.(type) {
 	case string:
@@ -146,6 +147,16 @@ func Format(v any) string {
 		return formatList(v)
 	case []any:
 		return formatList(v)
+	case []Component:
+		return formatList(v)
+	case Component:
+		fields := []string{"type = " + Format(v.Name)}
+		for _, o := range v.Options {
+			if !o.IsDefault() {
+				fields = append(fields, o.Key+" = "+Format(o.Value))
+			}
+		}
+		return "{ " + strings.Join(fields, ", ") + " }"
 	case map[string]string:
 		return formatMap(v)
 	case map[string]any:
