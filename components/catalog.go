@@ -1,6 +1,10 @@
 package components
 
-import "exp/registry"
+import (
+	"slices"
+
+	"exp/registry"
+)
 
 // Catalog is what a configuration can name.
 type Catalog struct {
@@ -12,6 +16,7 @@ type Catalog struct {
 	Schedules  registry.Kind[Schedule, ScheduleDeps]
 	Tasks      registry.Kind[Task, TaskDeps]
 	Metrics    registry.Kind[Metric, MetricDeps]
+	Layers     registry.Family // of the option layers of an encoder or a decoder, whose package knows what they are; nil without one
 }
 
 // NewCatalog returns an empty catalog.
@@ -31,5 +36,9 @@ func NewCatalog() *Catalog {
 // Families returns the kinds of components, in the order in which they are
 // shown.
 func (c *Catalog) Families() []registry.Family {
-	return []registry.Family{&c.Tasks, &c.Encoders, &c.Decoders, &c.Attentions, &c.Outputs, &c.Optimizers, &c.Schedules, &c.Metrics}
+	families := []registry.Family{&c.Tasks, &c.Encoders, &c.Decoders, &c.Attentions, &c.Outputs, &c.Optimizers, &c.Schedules, &c.Metrics}
+	if c.Layers != nil {
+		families = slices.Insert(families, 3, c.Layers)
+	}
+	return families
 }

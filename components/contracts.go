@@ -95,6 +95,13 @@ type DecoderDeps struct {
 // attention than "none" where the configuration does not name one.
 type DefaultAttention interface{ DefaultAttention() string }
 
+// Chooser is what an encoder or decoder implements that has options whose default
+// stands for a choice by what is beside it.
+type Chooser interface {
+	// Chosen returns, by option, the value that the default stands for here.
+	Chosen() map[string]string
+}
+
 // Limited is what an encoder or decoder implements that cannot read sequences
 // of any length.
 type Limited interface {

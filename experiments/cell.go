@@ -65,12 +65,12 @@ const checkSize = 16
 // decoder decodes configurations of one catalog.
 type decoder struct {
 	catalog *components.Catalog
-	checked map[string]error  // by the text of the model
-	content map[string]string // by the text of the task
+	checked map[string]checkedModel // by the text of the model
+	content map[string]string       // by the text of the task
 }
 
 func newDecoder(c *components.Catalog) *decoder {
-	return &decoder{catalog: c, checked: map[string]error{}, content: map[string]string{}}
+	return &decoder{catalog: c, checked: map[string]checkedModel{}, content: map[string]string{}}
 }
 
 // cell decodes the configuration in top, and checks that its parts can be built
@@ -188,7 +188,7 @@ func component[C, D any](k *registry.Kind[C, D], parent *registry.Table, key str
 const maxSize = 100_000
 
 // deleteOversized deletes the options of a part of a model that are above
-// maxSize, and reports them.
+// maxSize, those in lists with the list, and reports them.
 func deleteOversized(t *registry.Table) error {
 	if t == nil {
 		return nil
@@ -196,9 +196,30 @@ func deleteOversized(t *registry.Table) error {
 	var errs []error
 	for _, key := range slices.Clone(t.Keys()) {
 		v, _ := t.Get(key)
-		if n, ok := v.Data.(int64); ok && n > maxSize {
-			errs = append(errs, registry.At(t, registry.Fault{Key: key, Problem: fmt.Sprintf("must be at most %d, is %d", maxSize, n)}))
+		if found := oversized(registry.Join(t.Path, key), v); found != nil {
+			errs = append(errs, found)
 			t.Delete(key)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// oversized reports the integers above maxSize in a value.
+func oversized(path string, v registry.Value) error {
+	var errs []error
+	switch data := v.Data.(type) {
+	case int64:
+		if data > maxSize {
+			errs = append(errs, &registry.Error{Origin: v.Origin, Fault: registry.Fault{Key: path, Problem: fmt.Sprintf("must be at most %d, is %d", maxSize, data)}})
+		}
+	case []registry.Value:
+		for i, element := range data {
+			errs = append(errs, oversized(fmt.Sprintf("%s[%d]", path, i), element))
+		}
+	case *registry.Table:
+		for _, key := range data.Keys() {
+			element, _ := data.Get(key)
+			errs = append(errs, oversized(registry.Join(path, key), element))
 		}
 	}
 	return errors.Join(errs...)
@@ -259,16 +280,52 @@ func (d *decoder) readTask(c *Cell, t *registry.Table) error {
 	return nil
 }
 
-// checkModel says why the parts of c do not fit, if they do not.
+// checkedModel is what building a model with shapes alone has shown: why its parts
+// do not fit, or what the defaults of their options stand for.
+type checkedModel struct {
+	err              error
+	encoder, decoder map[string]string
+}
+
+// checkModel says why the parts of c do not fit, if they do not. Options whose
+// default stands for a choice get the value that was chosen, which is then their
+// default: to state it changes nothing.
 func (d *decoder) checkModel(c *Cell) error {
 	text := formatComponent("encoder", c.Encoder.Component) + formatComponent("decoder", c.Decoder.Component) +
 		formatComponent("attention", c.Attention.Component) + formatComponent("output", c.Output.Component)
-	err, known := d.checked[text]
+	checked, known := d.checked[text]
 	if !known {
-		_, err = components.Check(c.Parts, checkSize, checkSize)
-		d.checked[text] = err
+		var m *components.Model
+		m, checked.err = components.NewModel(c.Parts, autodiff.Declare(), checkSize, checkSize)
+		if checked.err == nil {
+			checked.encoder, checked.decoder = chosen(m.Encoder), chosen(m.Decoder)
+		}
+		d.checked[text] = checked
 	}
-	return err
+	resolve(c.Encoder.Options, checked.encoder)
+	resolve(c.Decoder.Options, checked.decoder)
+	return checked.err
+}
+
+func chosen(part any) map[string]string {
+	if c, ok := part.(components.Chooser); ok {
+		return c.Chosen()
+	}
+	return nil
+}
+
+func resolve(options []registry.Option, chosen map[string]string) {
+	for i := range options {
+		o := &options[i]
+		value, ok := chosen[o.Key]
+		if !ok {
+			continue
+		}
+		if o.IsDefault() {
+			o.Value = value
+		}
+		o.Default = value
+	}
 }
 
 // metrics decodes the list of metrics, names and tables.

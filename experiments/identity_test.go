@@ -139,6 +139,60 @@ func TestOtherIdentity(t *testing.T) {
 	}
 }
 
+// A choice that follows from the parts is shown, and is the same trial whether a
+// file states it or not; a list is its elements, and of each what is not default.
+func TestChosen(t *testing.T) {
+	of := func(encoder, decoder string) *experiments.Cell {
+		t.Helper()
+		source := "[task]\ntype = \"scan\"\n[model]\nencoder = { " + encoder + " }\ndecoder = { " + decoder + " }\n"
+		e, err := experiments.Parse("config.toml", []byte(source), options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &e.Cells[0]
+		again, err := experiments.Parse("resolved.toml", []byte(c.Resolved()), options())
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, c.Resolved())
+		}
+		if got := &again.Cells[0]; got.ID != c.ID || got.Resolved() != c.Resolved() {
+			t.Errorf("resolved again:\n%s\nwant\n%s", got.Resolved(), c.Resolved())
+		}
+		return c
+	}
+	for encoder, bridge := range map[string]string{
+		`type = "lstm"`:                                    "copy",
+		`type = "lstm", bidirectional = true`:              "project",
+		`type = "transformer"`:                             "mean",
+		`type = "recurrent", layers = [{ type = "lstm" }]`: "copy",
+	} {
+		auto, stated, other := of(encoder, `type = "lstm"`), of(encoder, `type = "lstm", bridge = "`+bridge+`"`), of(encoder, `type = "lstm", bridge = "last"`)
+		if !strings.Contains(auto.Resolved(), "bridge = \""+bridge+"\"\n") {
+			t.Errorf("%s: %q is not shown in\n%s", encoder, bridge, auto.Resolved())
+		}
+		if stated.ID != auto.ID || other.ID == auto.ID {
+			t.Errorf("%s: chosen %s, stated %s, another %s", encoder, auto.ID, stated.ID, other.ID)
+		}
+	}
+	list := func(layers string) string { return of(`type = "recurrent", layers = [`+layers+`]`, `type = "lstm"`).ID }
+	one := list(`{ type = "lstm" }`)
+	if got := of(`type = "recurrent"`, `type = "lstm"`).ID; got != one {
+		t.Error("the default layers, stated, are another trial")
+	}
+	if got := list(`{ type = "lstm", hidden_size = 128, residual = false }`); got != one {
+		t.Error("an option of a layer with its default is another trial")
+	}
+	seen := map[string]string{one: "one layer"}
+	for _, layers := range []string{
+		`{ type = "lstm", residual = true }`, `{ type = "gru" }`, `{ type = "lstm" }, { type = "lstm" }`, `{ type = "lstm" }, { type = "gru" }`, `{ type = "gru" }, { type = "lstm" }`,
+	} {
+		id := list(layers)
+		if other, taken := seen[id]; taken {
+			t.Errorf("%s has the id of %s", layers, other)
+		}
+		seen[id] = layers
+	}
+}
+
 // TestIdentityOfFiles says that the data count, not where they are.
 func TestIdentityOfFiles(t *testing.T) {
 	t.Chdir(t.TempDir())

@@ -23,8 +23,8 @@ type (
 //
 //   - every encoder with every decoder and every attention, at small sizes (and
 //     says whether they can be built at their defaults);
-//   - every other value of an option of an encoder, with every decoder, without
-//     attention and with one;
+//   - every other value of an option of an encoder, with every decoder, in turn
+//     without attention and with one;
 //   - every other value of an option of a decoder, with every encoder, likewise;
 //   - every other value of an option of an attention, with every decoder;
 //   - every switch of a decoder turned over, with every attention and every other
@@ -50,7 +50,7 @@ func Catalog(t *testing.T, c *components.Catalog) {
 		parts := components.Parts{Encoder: e.build, Decoder: d.build, Attention: a.build, Output: o.build}
 		t.Run(strings.Trim(strings.Join([]string{e.name, d.name, a.name, o.name}, "/"), "/"), func(t *testing.T) {
 			if _, err := components.Check(parts, vocabulary, vocabulary); err != nil {
-				refused(t, err, d, a, o)
+				refused(t, err, e, d, a, o)
 				return
 			}
 			modelSuite(t, parts, 4)
@@ -77,19 +77,22 @@ func Catalog(t *testing.T, c *components.Catalog) {
 	if testing.Short() {
 		return
 	}
+	turn := 0
+	attended := func() attention {
+		turn++
+		return []attention{none, attentions[0]}[turn%2]
+	}
 	for _, base := range encoders {
 		for _, e := range base.others {
 			for _, d := range decoders {
-				run(e, d, none)
-				run(e, d, attentions[0])
+				run(e, d, attended())
 			}
 		}
 	}
 	for _, base := range decoders {
 		for _, d := range base.others {
 			for _, e := range encoders {
-				run(e, d, none)
-				run(e, d, attentions[0])
+				run(e, d, attended())
 			}
 		}
 	}
@@ -106,9 +109,7 @@ func Catalog(t *testing.T, c *components.Catalog) {
 				continue
 			}
 			for _, a := range attentions {
-				if a.name != none.name && a.name != attentions[0].name { // which met it above
-					run(encoders[0], d, a)
-				}
+				run(encoders[0], d, a)
 				for _, other := range a.others {
 					run(encoders[0], d, other)
 				}
@@ -139,15 +140,17 @@ func Catalog(t *testing.T, c *components.Catalog) {
 	}
 }
 
-// refused fails unless the parts do not fit for an option of the decoder that
-// the error names, and that has another value than its default, or for an output
-// that needs an attention where there is none.
-func refused(t *testing.T, err error, d decoder, a attention, o output) {
+// refused fails unless the parts do not fit for an option of the encoder or the
+// decoder that the error names, and that has another value than its default, or
+// for an output that needs an attention where there is none.
+func refused(t *testing.T, err error, e encoder, d decoder, a attention, o output) {
 	t.Helper()
 	var fault registry.Fault
 	named := errors.As(err, &fault)
+	key, _, _ := strings.Cut(fault.Key, "[") // of an element of a list
 	switch {
-	case named && d.changed != "" && fault.Key == "model.decoder."+d.changed:
+	case named && e.changed != "" && key == "model.encoder."+e.changed:
+	case named && d.changed != "" && key == "model.decoder."+d.changed:
 	case named && a.name == "none" && o.name != "" && fault.Key == "model.output.type":
 	default:
 		t.Errorf("the parts do not fit: %v", err)
@@ -196,8 +199,15 @@ func table(kind, name string, options map[string]any) *registry.Table {
 	t.Set("type", registry.Value{Data: name})
 	for _, key := range slices.Sorted(maps.Keys(options)) {
 		value := options[key]
-		if n, ok := value.(int); ok {
-			value = int64(n)
+		switch v := value.(type) {
+		case int:
+			value = int64(v)
+		case []*registry.Table:
+			var elements []registry.Value
+			for _, element := range v {
+				elements = append(elements, registry.Value{Data: element})
+			}
+			value = elements
 		}
 		t.Set(key, registry.Value{Data: value})
 	}
@@ -220,12 +230,7 @@ func small[C, D any](t *testing.T, k *registry.Kind[C, D]) []variant[C, D] {
 	var all []variant[C, D]
 	for _, name := range k.Names() {
 		component, _ := k.Describe(name)
-		base := map[string]any{}
-		for _, o := range component.Options {
-			if sizes := smallSizes(o); sizes != nil {
-				base[o.Key] = sizes[0]
-			}
-		}
+		base := smallBase(component)
 		v := variant[C, D]{name: name, build: Build(t, k, name, base), defaults: Build(t, k, name, nil)}
 		for _, o := range component.Options {
 			for _, value := range otherValues(o, base[o.Key]) {
@@ -236,7 +241,7 @@ func small[C, D any](t *testing.T, k *registry.Kind[C, D]) []variant[C, D] {
 						options[on.Key] = true
 					}
 				}
-				other := variant[C, D]{name: fmt.Sprintf("%s(%s=%v)", name, o.Key, value), build: Build(t, k, name, options), changed: o.Key, isSwitch: o.Type == "boolean"}
+				other := variant[C, D]{name: fmt.Sprintf("%s(%s=%s)", name, o.Key, label(value)), build: Build(t, k, name, options), changed: o.Key, isSwitch: o.Type == "boolean"}
 				v.others = append(v.others, other)
 				if drops(o) {
 					v.dropouts = append(v.dropouts, len(v.others)-1)
@@ -246,6 +251,38 @@ func small[C, D any](t *testing.T, k *registry.Kind[C, D]) []variant[C, D] {
 		all = append(all, v)
 	}
 	return all
+}
+
+// smallBase is the options of a component at small sizes: of a list, each of its
+// elements.
+func smallBase(c registry.Component) map[string]any {
+	base := map[string]any{}
+	for _, o := range c.Options {
+		if sizes := smallSizes(o); sizes != nil {
+			base[o.Key] = sizes[0]
+		}
+		if elements, ok := o.Default.([]registry.Component); ok {
+			var tables []*registry.Table
+			for _, element := range elements {
+				tables = append(tables, table(o.Key, element.Name, smallBase(element)))
+			}
+			base[o.Key] = tables
+		}
+	}
+	return base
+}
+
+// label names a value of an option.
+func label(value any) string {
+	tables, ok := value.([]*registry.Table)
+	if !ok {
+		return fmt.Sprint(value)
+	}
+	var names []string
+	for _, t := range tables {
+		names = append(names, registry.Format(registry.Value{Data: t}.Plain()))
+	}
+	return strings.Join(names, ",")
 }
 
 // Build decodes the options of a component as those of a file are, and returns
@@ -297,8 +334,31 @@ func otherValues(o registry.Option, base any) []any {
 		values = append(values, 0.4)
 	case o.Type == "float":
 		values = append(values, o.Default.(float64)/2)
+	case o.Family != nil:
+		return otherLists(o, base.([]*registry.Table))
 	case base != nil:
 		values = append(values, smallSizes(o)[1])
+	}
+	return values
+}
+
+// otherLists returns lists of two elements: the first of the base, below one of
+// every other value of every option of every component of the family.
+func otherLists(o registry.Option, base []*registry.Table) (values []any) {
+	for _, name := range o.Family.Names() {
+		element, _ := o.Family.Describe(name)
+		small := smallBase(element)
+		add := func(options map[string]any) {
+			values = append(values, []*registry.Table{base[0], table(o.Key, name, options)})
+		}
+		add(small)
+		for _, option := range element.Options {
+			for _, value := range otherValues(option, small[option.Key]) {
+				options := maps.Clone(small)
+				options[option.Key] = value
+				add(options)
+			}
+		}
 	}
 	return values
 }

@@ -2,7 +2,6 @@ package recurrent
 
 import (
 	"errors"
-	"strconv"
 
 	"exp/components"
 	"exp/components/autodiff"
@@ -14,6 +13,7 @@ type EncoderOptions struct {
 	EmbeddingSize int     `toml:"embedding_size" doc:"size E of the source embedding"`
 	HiddenSize    int     `toml:"hidden_size" doc:"size H of the hidden state, in each direction"`
 	NumLayers     int     `toml:"num_layers" doc:"layers, one on the other"`
+	Residual      bool    `toml:"residual" doc:"what a layer above the lowest reads is added to what it gives (He et al. 2016, Wu et al. 2016)"`
 	Bidirectional bool    `toml:"bidirectional" doc:"each layer also reads from the last step (Schuster & Paliwal 1997); the memory is twice as wide"`
 	Dropout       float64 `toml:"dropout" doc:"drop probability of the embedding and between layers, in [0, 1)"`
 
@@ -58,85 +58,106 @@ type GRUEncoderOptions struct {
 	GRUCell
 }
 
+// RecurrentEncoderOptions configures the recurrent encoder.
+type RecurrentEncoderOptions struct{ StackOptions }
+
+// Doc describes the component.
+func (RecurrentEncoderOptions) Doc() string {
+	return "A stack of recurrent layers that may differ. The memory is what the top layer gives; the final states are those of all layers " +
+		"where they are of one size and kind, else that of the top layer."
+}
+
 // NewRNNEncoder builds the rnn encoder.
 func NewRNNEncoder(o RNNEncoderOptions, d components.EncoderDeps) (components.Encoder, error) {
-	return newEncoder(o.cell(o.CellOptions), o.EncoderOptions, d)
+	return newEncoder(o.layers(o.cell(o.CellOptions)), o.embedded(), d)
 }
 
 // NewLSTMEncoder builds the lstm encoder.
 func NewLSTMEncoder(o LSTMEncoderOptions, d components.EncoderDeps) (components.Encoder, error) {
-	return newEncoder(o.cell(o.CellOptions), o.EncoderOptions, d)
+	return newEncoder(o.layers(o.cell(o.CellOptions)), o.embedded(), d)
 }
 
 // NewGRUEncoder builds the gru encoder.
 func NewGRUEncoder(o GRUEncoderOptions, d components.EncoderDeps) (components.Encoder, error) {
-	return newEncoder(o.cell(o.CellOptions), o.EncoderOptions, d)
+	return newEncoder(o.layers(o.cell(o.CellOptions)), o.embedded(), d)
 }
 
-// encoder is an embedding and a stack of recurrent layers. Its memory is the
-// outputs of the top layer [Σ lengths, H·directions].
-type encoder struct {
-	embedder components.Embedder
-	layers   [][]*layer // [layer][direction]
-	hidden   int
-	dropout  dropouts
-	final    []components.FinalState
-}
-
-func newEncoder(c cell, o EncoderOptions, d components.EncoderDeps) (components.Encoder, error) {
-	embedder, err := d.Source(o.EmbeddingSize)
+// NewRecurrentEncoder builds the recurrent encoder.
+func NewRecurrentEncoder(o RecurrentEncoderOptions, d components.EncoderDeps) (components.Encoder, error) {
+	layers, err := o.layers()
 	if err != nil {
 		return nil, err
 	}
-	e := &encoder{embedder: embedder, hidden: o.HiddenSize, dropout: dropouts{o.Dropout, o.VariationalDropout}, final: make([]components.FinalState, o.NumLayers)}
-	in := o.EmbeddingSize
-	for i := range o.NumLayers {
-		p := d.Params.Scope("layer" + strconv.Itoa(i))
-		directions := []*layer{newLayer(p, c, in, o.HiddenSize, false)}
-		if o.Bidirectional {
-			directions = append(directions, newLayer(p.Scope("reverse"), c, in, o.HiddenSize, true))
-		}
-		e.layers = append(e.layers, directions)
-		in = o.HiddenSize * len(directions)
+	return newEncoder(layers, o.embedded(), d)
+}
+
+// embedded is what a stack reads: the size of the embedding, and its dropout.
+type embedded struct {
+	size int
+	dropouts
+}
+
+func (o StackOptions) embedded() embedded {
+	return embedded{o.EmbeddingSize, dropouts{o.Dropout, o.VariationalDropout}}
+}
+
+func (o EncoderOptions) embedded() embedded {
+	return embedded{o.EmbeddingSize, dropouts{o.Dropout, o.VariationalDropout}}
+}
+
+// layers returns the layers of a cell; what the top one gives is not dropped.
+func (o EncoderOptions) layers(c cell) []Layer {
+	layers := equalLayers(o.NumLayers, Layer{c, LayerOptions{
+		HiddenSize: o.HiddenSize, Bidirectional: o.Bidirectional, Residual: o.Residual,
+		Dropout: o.Dropout, VariationalDropout: o.VariationalDropout,
+	}})
+	top := &layers[len(layers)-1]
+	top.Dropout, top.VariationalDropout = 0, 0
+	return layers
+}
+
+// encoder is an embedding and a stack of recurrent layers. Its memory is what the
+// top layer gives.
+type encoder struct {
+	embedder components.Embedder
+	dropout  dropouts // of the embedding
+	stack    []stacked
+	final    []components.FinalState
+}
+
+func newEncoder(layers []Layer, in embedded, d components.EncoderDeps) (components.Encoder, error) {
+	embedder, err := d.Source(in.size)
+	if err != nil {
+		return nil, err
 	}
-	return e, nil
+	stack, err := newStack(d.Params, layers, in.size)
+	if err != nil {
+		return nil, err
+	}
+	return &encoder{embedder, in.dropouts, stack, make([]components.FinalState, len(stack))}, nil
 }
 
-// dropouts is the drop probabilities of a value that a layer reads or gives.
-type dropouts struct{ step, sequence float64 }
-
-// apply drops elements of x [Σ lengths, D]: of every step for itself, and of all
-// steps of a sequence alike.
-func (d dropouts) apply(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans) *autodiff.Var {
-	return autodiff.DropoutSequences(t, autodiff.Dropout(t, x, d.step), spans, d.sequence)
-}
-
-// MemorySize is H, times the number of directions.
-func (e *encoder) MemorySize() int { return e.hidden * len(e.layers[0]) }
+// MemorySize is H of the top layer, times the number of its directions.
+func (e *encoder) MemorySize() int { return e.stack[len(e.stack)-1].size() }
 
 // Final is the state of every layer, both directions side by side.
-func (e *encoder) Final() components.FinalShape {
-	return components.FinalShape{Layers: len(e.layers), Size: e.MemorySize(), Cell: e.layers[0][0].kind == lstm}
-}
+func (e *encoder) Final() components.FinalShape { return finalShape(e.stack) }
 
 // Encode unrolls the stack over the source.
 func (e *encoder) Encode(t *autodiff.Tape, source components.Sequences) components.Memory {
-	packing := pack(t, source.Spans)
 	x := e.dropout.apply(t, e.embedder.Embed(t, source), source.Spans)
-	for i, directions := range e.layers {
-		if i > 0 {
-			x = e.dropout.apply(t, x, source.Spans)
-		}
-		y, end := directions[0].forward(t, x, packing, state{})
-		if len(directions) > 1 {
-			back, backEnd := directions[1].forward(t, x, packing, state{})
-			y = autodiff.Concat(t, y, back)
-			end.h = autodiff.Concat(t, end.h, backEnd.h)
-			if end.c != nil {
-				end.c = autodiff.Concat(t, end.c, backEnd.c)
-			}
-		}
-		x, e.final[i] = y, components.FinalState{Hidden: end.h, Cell: end.c}
+	x = forwardStack(t, e.stack, x, source.Spans, e.final)
+	return components.Memory{States: x, Spans: source.Spans, Final: e.final[len(e.final)-e.Final().Layers:]}
+}
+
+// forwardStack unrolls a stack over x [Σ lengths, in] from zeros: what the top
+// layer gives, and to final the state of each layer.
+func forwardStack(t *autodiff.Tape, stack []stacked, x *autodiff.Var, spans autodiff.Spans, final []components.FinalState) *autodiff.Var {
+	packing := pack(t, spans)
+	for i, s := range stack {
+		y, end := s.forward(t, x, packing, state{})
+		final[i] = components.FinalState{Hidden: end.h, Cell: end.c}
+		x = s.dropout.apply(t, y, spans)
 	}
-	return components.Memory{States: x, Spans: source.Spans, Final: e.final}
+	return x
 }

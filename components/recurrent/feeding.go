@@ -22,14 +22,15 @@ func (d *decoder) feed(t *autodiff.Tape, s *decoderState, x *autodiff.Var, p *pa
 		*memory = memory.Select(t, p.order)
 	}
 	d.fed = d.fed[:0]
-	for i, l := range d.layers {
+	for i := range d.stack {
+		l := d.stack[i].directions[0]
 		f := fedLayer{steps: l.begin(t, p, s.layers[i]), bias: l.inputBias(t)}
 		if i > 0 {
-			f.mask = autodiff.NewMask(t, batch*l.weightIH.Dim(1), d.dropout.sequence)
+			f.mask = autodiff.NewMask(t, batch*l.weightIH.Dim(1), d.stack[i-1].dropout.sequence)
 		}
 		d.fed = append(d.fed, f)
 	}
-	lowest := d.layers[0].weightIH
+	lowest := d.stack[0].directions[0].weightIH
 	all := autodiff.LinearColumns(t, autodiff.Rows(t, x, p.index[0]), autodiff.Columns{Var: lowest}, d.fed[0].bias)
 	states = t.Zero(p.total, d.OutputSize())
 	if memory.WeightsTakeGradient {
@@ -47,11 +48,15 @@ func (d *decoder) feed(t *autodiff.Tape, s *decoderState, x *autodiff.Var, p *pa
 		for i := range d.fed {
 			l := &d.fed[i]
 			if i > 0 {
-				x := autodiff.Drop(t, autodiff.Dropout(t, top, d.dropout.step), l.mask)
-				inputs = autodiff.Linear(t, x, l.weightIH, l.bias)
+				top = autodiff.Drop(t, autodiff.Dropout(t, top, d.stack[i-1].dropout.step), l.mask)
+				inputs = autodiff.Linear(t, top, l.weightIH, l.bias)
 			}
 			l.step(t, inputs, n)
-			top = l.h
+			if d.stack[i].residual {
+				top = autodiff.Add(t, l.h, top)
+			} else {
+				top = l.h
+			}
 		}
 		var context, w *autodiff.Var
 		*memory = memory.First(n)

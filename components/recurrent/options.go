@@ -124,12 +124,17 @@ var (
 	defaultGRU  = GRUCell{Reset: After}
 )
 
-// Register enters this package's encoders and decoders.
+// Register enters this package's encoders and decoders, and the layers that some
+// of them list.
 func Register(c *components.Catalog) {
+	layers := newLayers()
+	c.Layers = layers
 	registry.Add(&c.Encoders, "rnn", RNNEncoderOptions{defaultEncoder(), defaultRNN}, NewRNNEncoder)
 	registry.Add(&c.Encoders, "lstm", LSTMEncoderOptions{defaultEncoder(), defaultLSTM}, NewLSTMEncoder)
 	registry.Add(&c.Encoders, "gru", GRUEncoderOptions{defaultEncoder(), defaultGRU}, NewGRUEncoder)
+	registry.Add(&c.Encoders, "recurrent", RecurrentEncoderOptions{defaultStack(layers)}, NewRecurrentEncoder)
 	registry.Add(&c.Decoders, "rnn", RNNDecoderOptions{defaultDecoder(), defaultRNN}, NewRNNDecoder)
 	registry.Add(&c.Decoders, "lstm", LSTMDecoderOptions{defaultDecoder(), defaultLSTM}, NewLSTMDecoder)
 	registry.Add(&c.Decoders, "gru", GRUDecoderOptions{defaultDecoder(), defaultGRU}, NewGRUDecoder)
+	registry.Add(&c.Decoders, "recurrent", RecurrentDecoderOptions{defaultStack(layers), defaultAttending}, NewRecurrentDecoder)
 }

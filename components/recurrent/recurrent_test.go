@@ -93,7 +93,12 @@ func final(tape *autodiff.Tape, shape components.FinalShape, memorySize int) com
 		}
 		return tape.Input(values, dims...)
 	}
-	m := components.Memory{States: fill(0.25, 2, memorySize), Spans: autodiff.Spans{Starts: []int32{0}, Lengths: []int32{2}}}
+	states := fill(-0.25, 2, memorySize) // of mean 0.25
+	last := autodiff.Values[float64](states)[memorySize:]
+	for i := range last {
+		last[i] = 0.75
+	}
+	m := components.Memory{States: states, Spans: autodiff.Spans{Starts: []int32{0}, Lengths: []int32{2}}}
 	for i := range shape.Layers {
 		state := components.FinalState{Hidden: fill(float32(i+1), 1, shape.Size)}
 		if shape.Cell {
@@ -111,6 +116,7 @@ func TestBridge(t *testing.T) {
 	tanh := func(x float64) float64 { return math.Tanh(x) }
 	for name, test := range map[string]struct {
 		kind     kind
+		bridge   Bridge
 		layers   int
 		from     components.FinalShape
 		names    string // of the bridge's weights
@@ -128,11 +134,21 @@ func TestBridge(t *testing.T) {
 		"projected, shared":          {kind: gru, layers: 2, from: components.FinalShape{Layers: 2, Size: 8}, names: "bridge", h: []float64{tanh(1), tanh(2)}, noCell: true, fraction: 8},
 		"projected, cell by its own": {kind: lstm, layers: 1, from: components.FinalShape{Layers: 1, Size: 8, Cell: true}, names: "bridge bridge_cell", h: []float64{tanh(1)}, c: []float64{tanh(1.5)}, fraction: 8},
 		"mean of the memory":         {kind: lstm, layers: 2, names: "bridge", h: []float64{tanh(0.25), tanh(0.25)}, noCell: true, memory: 5, fraction: 5},
+		"last, asked for":            {kind: lstm, bridge: Last, layers: 2, from: components.FinalShape{Layers: 2, Size: 4, Cell: true}, names: "bridge", h: []float64{tanh(0.75), tanh(0.75)}, noCell: true, memory: 5, fraction: 5},
+		"mean, asked for":            {kind: lstm, bridge: Mean, layers: 2, from: components.FinalShape{Layers: 2, Size: 4, Cell: true}, names: "bridge", h: []float64{tanh(0.25), tanh(0.25)}, noCell: true, memory: 5, fraction: 5},
+		"project, asked for":         {kind: lstm, bridge: Project, layers: 1, from: components.FinalShape{Layers: 1, Size: 4, Cell: true}, names: "bridge bridge_cell", h: []float64{tanh(1)}, c: []float64{tanh(1.5)}, fraction: 4},
+		"copy, asked for":            {kind: gru, bridge: Copy, layers: 1, from: components.FinalShape{Layers: 1, Size: 4}, h: []float64{1}, noCell: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			params := autodiff.NewParams(autodiff.Float64, 1)
 			memorySize := max(test.memory, test.from.Size)
-			b := newBridge(params, cell{kind: test.kind}, test.layers, hidden, memorySize, test.from)
+			if test.bridge == "" {
+				test.bridge = Auto
+			}
+			b, err := newBridge(params, test.bridge, equalLayers(test.layers, Layer{cell{kind: test.kind}, LayerOptions{HiddenSize: hidden}}), memorySize, test.from)
+			if err != nil {
+				t.Fatal(err)
+			}
 			var names []string
 			for _, p := range params.All() {
 				values := autodiff.Values[float64](p)
@@ -163,6 +179,45 @@ func TestBridge(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What a bridge wants and does not find is refused.
+func TestBridgeRefused(t *testing.T) {
+	of := func(sizes ...int) (layers []Layer) {
+		for _, size := range sizes {
+			layers = append(layers, Layer{cell{kind: lstm}, LayerOptions{HiddenSize: size}})
+		}
+		return layers
+	}
+	for want, test := range map[string]struct {
+		bridge Bridge
+		layers []Layer
+		from   components.FinalShape
+	}{
+		"bridge: copy wants the final state of a recurrent encoder, and this one has none; auto chooses mean": {
+			Copy, of(4), components.FinalShape{}},
+		"bridge: project wants the final state of a recurrent encoder, and this one has none; auto chooses mean": {
+			Project, of(4), components.FinalShape{}},
+		"bridge: copy wants final states of the size of every layer, and the encoder's are of size 4; auto chooses project": {
+			Copy, of(4, 5), components.FinalShape{Layers: 2, Size: 4}},
+	} {
+		_, err := newBridge(autodiff.Declare(), test.bridge, test.layers, 7, test.from)
+		if err == nil || err.Error() != want {
+			t.Errorf("error is %v, want %s", err, want)
+		}
+	}
+	params := autodiff.Declare()
+	if _, err := newBridge(params, Auto, of(4, 5), 7, components.FinalShape{Layers: 1, Size: 4, Cell: true}); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]autodiff.Shape{
+		"bridge0.weight": autodiff.NewShape(4, 4), "bridge0_cell.weight": autodiff.NewShape(4, 4),
+		"bridge1.weight": autodiff.NewShape(5, 4), "bridge1_cell.weight": autodiff.NewShape(5, 4),
+	} {
+		if p := params.Lookup(name); p == nil || p.Shape() != want {
+			t.Errorf("%s is %v, want %v", name, p, want)
+		}
 	}
 }
 
