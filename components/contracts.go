@@ -26,7 +26,17 @@ type EncoderDeps struct {
 	Source func(size int) (Embedder, error)
 }
 
-// Memory is what an encoder makes of a source.
+// Splitting is what an encoder implements for which one token of the source is
+// not as the others.
+type Splitting interface {
+	// Separator is the text of the token, and the option that names it.
+	Separator() (token, option string)
+	// SetSeparator tells the number of the token in the source's vocabulary.
+	SetSeparator(id int32)
+}
+
+// Memory is what an encoder makes of a source: states for its tokens, or for
+// parts of it.
 type Memory struct {
 	States *autodiff.Var  // [Σ lengths, M]
 	Spans  autodiff.Spans // of the sources in States

@@ -1,6 +1,8 @@
 package components
 
 import (
+	"fmt"
+
 	"exp/components/autodiff"
 	"exp/components/nn"
 	"exp/registry"
@@ -68,6 +70,9 @@ func NewModel(parts Parts, params *autodiff.Params, sourceSize, targetSize int) 
 	if m.Output, err = parts.Output(output); err != nil {
 		return nil, registry.Under("model.output", err)
 	}
+	if _, splits := m.Encoder.(Splitting); splits && m.Output.Points() {
+		return nil, registry.Fault{Key: "model.output.type", Problem: "points at tokens of the source, and the encoder's memory is of parts of it"}
+	}
 	return m, nil
 }
 
@@ -98,6 +103,22 @@ type Embedding struct{ Table *autodiff.Var } // [V, E]
 // Embed returns the rows of the table that s names, [Σ lengths, E].
 func (e Embedding) Embed(t *autodiff.Tape, s Sequences) *autodiff.Var {
 	return autodiff.Embed(t, e.Table, s.Tokens)
+}
+
+// ReadSource tells the encoder the numbers of the tokens that it knows by their
+// text. An error says that the vocabulary lacks one.
+func (m *Model) ReadSource(v *Vocabulary) error {
+	s, ok := m.Encoder.(Splitting)
+	if !ok {
+		return nil
+	}
+	token, option := s.Separator()
+	id := v.ID(token)
+	if id == Unk {
+		return registry.Fault{Key: "model.encoder." + option, Problem: fmt.Sprintf("%q is no token of the source's vocabulary of %d", token, v.Size())}
+	}
+	s.SetSeparator(id)
+	return nil
 }
 
 // MaxLengths returns the longest source and target that the model can read, 0

@@ -121,3 +121,41 @@ func TestCheckCounts(t *testing.T) {
 		t.Errorf("a target token more is %d parameters, want 3 of its embedding, 4 and a bias of the output", got)
 	}
 }
+
+// An encoder that knows a token by its text is told its number, and where there
+// is none the option is named.
+func TestReadSource(t *testing.T) {
+	p := parts(t, "none", nil)
+	p.Encoder = componenttest.Build(t, &standard.Catalog().Encoders, "hred", map[string]any{"separator": "#", "hidden_size": 2, "context_size": 2})
+	m, err := components.NewModel(p, autodiff.NewParams(autodiff.Float32, 1), 9, 9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fault registry.Fault
+	if err := m.ReadSource(components.NewVocabulary([]string{"a", "b"})); !errors.As(err, &fault) || fault.Key != "model.encoder.separator" {
+		t.Errorf("error is %v, want a fault of model.encoder.separator", err)
+	}
+	if err := m.ReadSource(components.NewVocabulary([]string{"a", "#", "b"})); err != nil {
+		t.Fatal(err)
+	}
+	var source components.Sequences
+	source.Add(4, 5, 6) // a # b
+	tape := autodiff.NewTape(autodiff.Float32)
+	if got := m.Encoder.Encode(tape, source).States.Dim(0); got != 2 {
+		t.Errorf("the memory has %d states, want one for each of 2 utterances", got)
+	}
+}
+
+// An output that points needs a memory of tokens.
+func TestPointsAtTokens(t *testing.T) {
+	c, p := standard.Catalog(), parts(t, "additive", nil)
+	p.Output = componenttest.Build(t, &c.Outputs, "pointer_generator", nil)
+	if _, err := components.Check(p, 9, 9); err != nil {
+		t.Fatal(err)
+	}
+	p.Encoder = componenttest.Build(t, &c.Encoders, "hred", nil)
+	var fault registry.Fault
+	if _, err := components.Check(p, 9, 9); !errors.As(err, &fault) || fault.Key != "model.output.type" {
+		t.Errorf("error is %v, want a fault of model.output.type", err)
+	}
+}

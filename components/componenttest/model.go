@@ -69,6 +69,9 @@ func (s subject) build(t testing.TB, params *autodiff.Params) *components.Model 
 		t.Fatalf("the parts do not fit: %v", err)
 	}
 	m.Number(numbers())
+	if e, ok := m.Encoder.(components.Splitting); ok {
+		e.SetSeparator(8) // in the midst of a source, and at an end
+	}
 	rng := rand.New(rand.NewPCG(5, 6))
 	for _, p := range params.All() {
 		values := p.Float32s()
@@ -153,7 +156,7 @@ func (s subject) outputs(m *components.Model, b *components.Batch) outputs {
 		o.states = append(o.states, steps(decoded.States, b.TargetIn.Spans, row))
 		o.logits = append(o.logits, trimmed(steps(logits, b.TargetIn.Spans, row)))
 		if decoded.Weights != nil {
-			o.weights = append(o.weights, weightsOf(decoded.Weights, row, length, b.Source.Lengths[row]))
+			o.weights = append(o.weights, weightsOf(decoded.Weights, row, length, memory.Spans.Lengths[row]))
 		}
 	}
 	return o
@@ -292,7 +295,7 @@ func (s subject) stepping(t *testing.T) {
 	tape.Poison()
 	tape.KeepWeights()
 	tape.Reset(false, false)
-	decoding := m.Start(tape, batch.Source)
+	memory, decoding := m.Encode(tape, batch.Source), m.Start(tape, batch.Source)
 	in := batch.TargetIn
 	var tokens components.Sequences
 	for step := range in.Longest() {
@@ -312,7 +315,7 @@ func (s subject) stepping(t *testing.T) {
 				t.Fatal("only one of the passes returns weights")
 			}
 			if decoded.Weights != nil {
-				same(t, "weights", weightsOf(decoded.Weights, row, 1, batch.Source.Lengths[row])[0], want.weights[row][step])
+				same(t, "weights", weightsOf(decoded.Weights, row, 1, memory.Spans.Lengths[row])[0], want.weights[row][step])
 			}
 		}
 	}
@@ -338,7 +341,7 @@ func (s subject) selecting(t *testing.T) {
 		tape.Poison()
 		tape.KeepWeights()
 		tape.Reset(false, false)
-		decoding := m.Start(tape, batch.Source)
+		memory, decoding := m.Encode(tape, batch.Source), m.Start(tape, batch.Source)
 		now := make([]int32, in.Batch()) // the row of the batch that each row is
 		for row := range now {
 			now[row] = int32(row)
@@ -362,7 +365,7 @@ func (s subject) selecting(t *testing.T) {
 			for i, row := range now {
 				said = append(said, slices.Concat(rowOf(decoded.States, i), rowOf(logits, i)))
 				if decoded.Weights != nil {
-					seen = append(seen, weightsOf(decoded.Weights, i, 1, batch.Source.Lengths[row])[0])
+					seen = append(seen, weightsOf(decoded.Weights, i, 1, memory.Spans.Lengths[row])[0])
 				}
 			}
 			rows, states, weights = append(rows, now), append(states, said), append(weights, seen)
@@ -389,7 +392,8 @@ func (s subject) weights(t *testing.T) {
 	tape.Poison()
 	tape.KeepWeights()
 	tape.Reset(false, false)
-	decoded, _ := m.Decode(tape, m.Encode(tape, batch.Source), batch)
+	memory := m.Encode(tape, batch.Source)
+	decoded, _ := m.Decode(tape, memory, batch)
 	v := decoded.Weights
 	plain := autodiff.NewTape(autodiff.Float32)
 	plain.Reset(false, false)
@@ -399,11 +403,11 @@ func (s subject) weights(t *testing.T) {
 	if v == nil {
 		return
 	}
-	if v.Dim(0) != batch.Source.Batch() || v.Dim(2) != batch.TargetIn.Longest() || v.Dim(3) != batch.Source.Longest() {
-		t.Fatalf("weights are %v, want [%d, heads, %d, %d]", v.Shape(), batch.Source.Batch(), batch.TargetIn.Longest(), batch.Source.Longest())
+	if v.Dim(0) != batch.Source.Batch() || v.Dim(2) != batch.TargetIn.Longest() || v.Dim(3) != memory.Spans.Longest() {
+		t.Fatalf("weights are %v, want [%d, heads, %d, %d]", v.Shape(), batch.Source.Batch(), batch.TargetIn.Longest(), memory.Spans.Longest())
 	}
 	S := v.Dim(3)
-	for row, keys := range batch.Source.Lengths {
+	for row, keys := range memory.Spans.Lengths {
 		for step, all := range weightsOf(v, row, int32(v.Dim(2)), int32(S)) {
 			if step >= int(batch.TargetIn.Lengths[row]) {
 				keys = 0 // of a query that is not there

@@ -32,7 +32,11 @@ func (s subject) shapes(t *testing.T) {
 		}
 	}
 	b := batch.Source.Batch()
-	shape("the memory", memory.States, len(batch.Source.Tokens), m.Encoder.MemorySize())
+	states := 0
+	for _, length := range memory.Spans.Lengths {
+		states += int(length)
+	}
+	shape("the memory", memory.States, states, m.Encoder.MemorySize())
 	final := m.Encoder.Final()
 	if len(memory.Final) != final.Layers {
 		t.Errorf("%d final states, want %d", len(memory.Final), final.Layers)

@@ -31,11 +31,9 @@ func (EncoderOptions) Version() int { return 2 }
 // Validate reports every value out of range.
 func (o EncoderOptions) Validate() error {
 	return errors.Join(
-		registry.AtLeast("embedding_size", o.EmbeddingSize, 1),
+		o.embedded().validate(),
 		registry.AtLeast("hidden_size", o.HiddenSize, 1),
 		registry.AtLeast("num_layers", o.NumLayers, 1),
-		registry.InRange("dropout", o.Dropout, 0, 1),
-		registry.InRange("variational_dropout", o.VariationalDropout, 0, 1),
 		registry.InRange("recurrent_dropout", o.RecurrentDropout, 0, 1),
 	)
 }
@@ -95,6 +93,15 @@ func NewRecurrentEncoder(o RecurrentEncoderOptions, d components.EncoderDeps) (c
 type embedded struct {
 	size int
 	dropouts
+}
+
+// validate reports every value out of range.
+func (e embedded) validate() error {
+	return errors.Join(
+		registry.AtLeast("embedding_size", e.size, 1),
+		registry.InRange("dropout", e.step, 0, 1),
+		registry.InRange("variational_dropout", e.sequence, 0, 1),
+	)
 }
 
 func (o StackOptions) embedded() embedded {

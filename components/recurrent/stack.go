@@ -89,12 +89,7 @@ func (o StackOptions) Validate() error {
 	if len(o.Layers.Choices) == 0 {
 		none = registry.Fault{Key: "layers", Problem: "must have a layer, is empty"}
 	}
-	return errors.Join(
-		registry.AtLeast("embedding_size", o.EmbeddingSize, 1),
-		registry.InRange("dropout", o.Dropout, 0, 1),
-		registry.InRange("variational_dropout", o.VariationalDropout, 0, 1),
-		none,
-	)
+	return errors.Join(o.embedded().validate(), none)
 }
 
 // layers returns the layers that the list says.

@@ -118,6 +118,9 @@ func newTrial(c Config, sink Sink) (*trial, error) {
 		return nil, err
 	}
 	t.model.Number(c.Data.Numbers())
+	if err := t.model.ReadSource(c.Data.Source); err != nil {
+		return nil, err
+	}
 	if t.optimizer, err = c.Optimizer(components.OptimizerDeps{Params: params}); err != nil {
 		return nil, fmt.Errorf("train.optimizer: %w", err)
 	}
