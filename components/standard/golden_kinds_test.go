@@ -43,8 +43,8 @@ func (c *reference) recurrent() error {
 		"num_layers":     c.size("layers"),
 		"bidirectional":  c.flag("bidirectional"),
 	}
-	if activation := c.text("nonlinearity"); c.text("cell") == "rnn" {
-		options["activation"] = activation
+	if err := c.activation(options); err != nil {
+		return err
 	}
 	build, err := choose(&standard.Catalog().Encoders, c.text("cell"), options)
 	if err != nil {
@@ -69,6 +69,21 @@ func (c *reference) recurrent() error {
 		c.compare("c_n", c.final(memory, func(s components.FinalState) *autodiff.Var { return s.Cell }), c.tensor("c_n").Data, c.ofOutputs())
 	}
 	c.backward(output, recurrentPlace, map[string]*autodiff.Var{"input": input})
+	return nil
+}
+
+// activation adds the nonlinearity of a cell, tanh where the case does not say,
+// to its options.
+func (c *reference) activation(options map[string]any) error {
+	if _, said := c.Config["nonlinearity"]; !said {
+		return nil
+	}
+	switch activation := c.text("nonlinearity"); {
+	case c.text("cell") == "rnn":
+		options["activation"] = activation
+	case activation != "tanh":
+		return fmt.Errorf("a %s has no nonlinearity %q", c.text("cell"), activation)
+	}
 	return nil
 }
 
@@ -280,14 +295,11 @@ func layerPlace(name string) place {
 }
 
 func (c *reference) layerNorm() error {
-	if eps := config[float64](c, "eps"); eps != 1e-5 {
-		return fmt.Errorf("eps is %g; ours is 1e-5", eps)
-	}
 	norm := nn.NewLayerNorm(c.params, "norm", c.size("size"))
 	find := func(name string) place { return whole(strings.TrimPrefix(name, "norm.")) }
 	c.load(find)
 	input := c.input("input")
-	output := norm.Forward(c.tape, input)
+	output := autodiff.LayerNorm(c.tape, input, norm.Gain, norm.Bias, config[float64](c, "eps"))
 	c.compare("output", values(output), c.tensor("output").Data, c.ofOutputs())
 	c.backward(output, find, map[string]*autodiff.Var{"input": input})
 	return nil
@@ -314,22 +326,12 @@ func (c *reference) crossEntropy() error {
 
 // optimizer minimises 0.5 p'Ap - b'p.
 func (c *reference) optimizer() error {
-	options := map[string]any{}
-	for _, key := range []string{"lr", "momentum", "nesterov", "weight_decay", "alpha"} {
-		if value, ok := c.Config[key]; ok {
-			options[key], c.used[key] = value, true
-		}
-	}
 	start := c.tensor("start")
 	p := c.params.New("p", nn.Zeros(), start.Shape...)
 	if err := c.params.Set(p, start.float32s()); err != nil {
 		return err
 	}
-	build, err := choose(&standard.Catalog().Optimizers, c.text("type"), options)
-	if err != nil {
-		return err
-	}
-	o, err := build(components.OptimizerDeps{Params: c.params})
+	o, err := c.newOptimizer(c.text("type"))
 	if err != nil {
 		return err
 	}
@@ -350,6 +352,33 @@ func (c *reference) optimizer() error {
 		c.compare(fmt.Sprintf("path after step %d", step), values(p), path[step*n:(step+1)*n], c.ofOutputs())
 	}
 	return nil
+}
+
+// newOptimizer builds an optimizer with those of its options that the case states.
+func (c *reference) newOptimizer(name string) (components.Optimizer, error) {
+	if slices.Contains(notBuilt, name) {
+		return nil, fmt.Errorf("%s: %w", name, errNotBuilt)
+	}
+	kind, options := &standard.Catalog().Optimizers, map[string]any{}
+	component, _ := kind.Describe(name)
+	for _, o := range component.Options {
+		key := o.Key
+		switch {
+		case key == "epsilon":
+			key = "eps" // as PyTorch calls it
+		case c.Config["betas"] != nil && (key == "beta1" || key == "beta2"):
+			c.used["betas"] = true
+			options[key] = c.Config["betas"].([]any)[key[len(key)-1]-'1']
+		}
+		if value, ok := c.Config[key]; ok {
+			options[o.Key], c.used[key] = value, true
+		}
+	}
+	build, err := choose(kind, name, options)
+	if err != nil {
+		return nil, err
+	}
+	return build(components.OptimizerDeps{Params: c.params})
 }
 
 // optional returns a number of the configuration, 0 for null.

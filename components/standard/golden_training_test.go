@@ -2,8 +2,10 @@ package standard_test
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
+	"testing"
 
 	"exp/components"
 	"exp/components/autodiff"
@@ -17,17 +19,6 @@ func (c *reference) training() error {
 	if err != nil {
 		return err
 	}
-	build, err := choose(&standard.Catalog().Optimizers, c.text("optimizer"), map[string]any{"lr": config[float64](c, "lr")})
-	if err != nil {
-		return err
-	}
-	o, err := build(components.OptimizerDeps{Params: c.params})
-	if err != nil {
-		return err
-	}
-	if got, want := c.params.Count(), c.Values.Parameters; got != want {
-		c.t.Errorf("%d parameters, want %d", got, want)
-	}
 	c.load(c.modelPlace)
 	const batches = 4
 	if order := c.text("batch_order"); order != "step i uses batch i mod 4" {
@@ -40,6 +31,10 @@ func (c *reference) training() error {
 
 	c.tape.Reset(false, false)
 	c.compareLogits(model.Logits(c.tape, &batch[0]), &batch[0])
+	o, err := c.newOptimizer(c.text("optimizer"))
+	if err != nil {
+		return err
+	}
 	losses := c.losses()
 	if len(losses) != c.size("steps") {
 		c.t.Errorf("%d losses for %d steps", len(losses), c.size("steps"))
@@ -73,6 +68,11 @@ func (c *reference) model() (*components.Model, error) {
 		}
 		if c.flag("input_feeding") {
 			decoder["input_feeding"] = true
+		}
+		for _, options := range []map[string]any{encoder, decoder} {
+			if err := c.activation(options); err != nil {
+				return nil, err
+			}
 		}
 		name, attentionName = c.text("cell"), c.text("attention")
 		if attentionName == "additive" {
@@ -166,4 +166,83 @@ func (c *reference) modelPlace(name string) place {
 	}
 	p.name = m[1] + "." + p.name
 	return p
+}
+
+// TestDescriptions builds what a reference case can describe beyond those of the
+// folder, and finds in PyTorch's names every parameter with as many elements.
+func TestDescriptions(t *testing.T) {
+	const vocabulary, E, H = 14, 10, 12
+	gates := map[string]int{"rnn": 1, "lstm": 4, "gru": 3}
+	for cell, gates := range gates {
+		for _, layers := range []int{1, 3} {
+			for _, directions := range []int{1, 2} {
+				for _, attention := range []string{"none", "dot", "scaled_dot", "general", "additive"} {
+					for _, feeding := range []bool{false, true} {
+						if attention == "none" && feeding || strings.HasSuffix(attention, "dot") && directions == 2 {
+							continue // nothing to feed; and sizes differ, which PyTorch's product refuses
+						}
+						memory, read := directions*H, E
+						want := map[string]int{
+							"src_embed.weight": vocabulary * E, "tgt_embed.weight": vocabulary * E,
+							"out.weight": vocabulary * H, "out.bias": vocabulary,
+						}
+						stack := func(name, suffix string, in, width int) {
+							for k := range layers {
+								layer := fmt.Sprintf("_l%d%s", k, suffix)
+								want[name+".weight_ih"+layer], want[name+".bias_ih"+layer] = gates*H*in, gates*H
+								want[name+".weight_hh"+layer], want[name+".bias_hh"+layer] = gates*H*H, gates*H
+								in = width
+							}
+						}
+						stack("encoder", "", E, memory)
+						if directions == 2 {
+							stack("encoder", "_reverse", E, memory)
+							want["bridge_h.weight"], want["bridge_h.bias"] = H*memory, H
+							if cell == "lstm" {
+								want["bridge_c.weight"], want["bridge_c.bias"] = H*memory, H
+							}
+						}
+						if feeding {
+							read += H
+						}
+						stack("decoder", "", read, H)
+						switch attention {
+						case "general":
+							want["attn.W"] = H * memory
+						case "additive":
+							want["attn.Wq"], want["attn.Wk"], want["attn.v"] = H*H, H*memory, H
+						}
+						if attention != "none" {
+							want["combine.weight"] = H * (memory + H)
+						}
+						description := map[string]any{
+							"family": "recurrent", "cell": cell, "attention": attention, "vocab": float64(vocabulary), "embedding_size": float64(E),
+							"hidden_size": float64(H), "layers": float64(layers), "bidirectional": directions == 2, "input_feeding": feeding,
+						}
+						if cell == "rnn" {
+							description["nonlinearity"] = "relu"
+						}
+						t.Run(fmt.Sprintf("%s/%d/%d/%s/%v", cell, layers, directions, attention, feeding), func(t *testing.T) {
+							c := &reference{Config: description, t: t, params: autodiff.Declare(), used: map[string]bool{}}
+							if _, err := c.model(); err != nil {
+								t.Fatal(err)
+							}
+							got := map[string]int{}
+							for _, p := range c.params.All() {
+								got[c.modelPlace(p.Name()).name] = p.Size()
+							}
+							if !maps.Equal(got, want) {
+								t.Errorf("parameters are %v, want %v", got, want)
+							}
+							for key := range description {
+								if !c.used[key] {
+									t.Errorf("%s was not used", key)
+								}
+							}
+						})
+					}
+				}
+			}
+		}
+	}
 }
