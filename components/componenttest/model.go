@@ -72,7 +72,13 @@ func (s subject) build(t testing.TB, params *autodiff.Params) *components.Model 
 	if e, ok := m.Encoder.(components.Splitting); ok {
 		e.SetSeparator(8) // in the midst of a source, and at an end
 	}
-	rng := rand.New(rand.NewPCG(5, 6))
+	move(t, rand.New(rand.NewPCG(5, 6)), params)
+	return m
+}
+
+// move adds a random number to every parameter.
+func move(t testing.TB, rng *rand.Rand, params *autodiff.Params) {
+	t.Helper()
 	for _, p := range params.All() {
 		values := p.Float32s()
 		for i := range values {
@@ -82,7 +88,6 @@ func (s subject) build(t testing.TB, params *autodiff.Params) *components.Model 
 			t.Fatal(err)
 		}
 	}
-	return m
 }
 
 func (s subject) native(t testing.TB) *components.Model {
