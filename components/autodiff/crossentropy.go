@@ -39,7 +39,7 @@ func (op *crossEntropyOp[F]) Backward() {
 		return
 	}
 	scale := Grad[F](op.loss)[0]
-	if dlogits, first := gradToWrite[F](op.logits); first {
+	if dlogits, first := GradToWrite[F](op.logits); first {
 		kernel.Scale(dlogits, scale, op.gradient)
 	} else {
 		kernel.Axpy(dlogits, scale, op.gradient)
@@ -101,7 +101,7 @@ func (op *linearCrossEntropyOp[F]) Backward() {
 	rows, in, size := op.x.Rows(), op.w.Dim(1), op.w.Dim(0)
 	linearWeightBackward(Columns{Var: op.w}, op.b, rows, in, Values[F](op.x), op.dLogits)
 	if !op.x.Constant() {
-		dx, first := gradToWrite[F](op.x)
+		dx, first := GradToWrite[F](op.x)
 		kernel.GemmPacked(rows, op.dLogits, size, PackedFor[F](op.loss.storage.tape, rows, Columns{Var: op.w}, in, false), dx, in, nil, !first)
 	}
 }

@@ -73,7 +73,7 @@ func (op *addToOp[F]) Backward() {
 	if !op.y.HasGrad() || op.x.Constant() {
 		return
 	}
-	if dx, first := gradToWrite[F](op.x); first {
+	if dx, first := GradToWrite[F](op.x); first {
 		copy(dx, Grad[F](op.y))
 	} else {
 		kernel.AddTo(dx, Grad[F](op.y))

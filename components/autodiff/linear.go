@@ -83,7 +83,7 @@ func (op *linearOp[F]) Backward() {
 		linearWeightBackward(op.w, op.b, rows, in, Values[F](op.x), dy)
 	}
 	if !op.x.Constant() {
-		dx, first := gradToWrite[F](op.x)
+		dx, first := GradToWrite[F](op.x)
 		kernel.GemmPacked(rows, dy, out, PackedFor[F](op.y.storage.tape, rows, op.w, in, false), dx, in, nil, !first)
 	}
 }
@@ -93,7 +93,7 @@ func linearWeightBackward[F kernel.Float](w Columns, b *Var, rows, in int, x, dy
 	out, first := w.Var.Dim(0), false
 	var dw []F
 	if in == w.width() {
-		dw, first = gradToWrite[F](w.Var)
+		dw, first = GradToWrite[F](w.Var)
 	} else {
 		dw = Grad[F](w.Var)[w.From:]
 	}

@@ -253,7 +253,7 @@ func (op *pointerOp[F]) Backward() {
 		return
 	}
 	scale := Grad[F](op.loss)[0]
-	if dLogits, first := gradToWrite[F](op.logits); first {
+	if dLogits, first := GradToWrite[F](op.logits); first {
 		kernel.Scale(dLogits, scale, op.dLogits)
 	} else {
 		kernel.Axpy(dLogits, scale, op.dLogits)

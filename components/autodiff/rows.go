@@ -166,7 +166,7 @@ func concatBackward[F kernel.Float](x *Var, dy []F, d, ld int) {
 	if x.Constant() || d == 0 {
 		return
 	}
-	dx, first := gradToWrite[F](x)
+	dx, first := GradToWrite[F](x)
 	for r := range x.Rows() {
 		if row := dx[r*d : (r+1)*d]; first {
 			copy(row, dy[r*ld:])

@@ -279,10 +279,10 @@ func Grad[F kernel.Float](v *Var) []F {
 	return unsafe.Slice((*F)(s.grad), s.size)
 }
 
-// gradToWrite is Grad for an operation that adds to all of it: where nothing has
+// GradToWrite is Grad for an operation that adds to all of it: where nothing has
 // reached v yet the memory is not made zero, and first says that the operation
 // must write instead of add.
-func gradToWrite[F kernel.Float](v *Var) (grad []F, first bool) {
+func GradToWrite[F kernel.Float](v *Var) (grad []F, first bool) {
 	s := v.storage
 	if s.grad != nil || s.constant {
 		return Grad[F](v), false

@@ -271,7 +271,8 @@ func (op *unrollOp[F]) Backward() {
 		kernel.SumRows(autodiff.Grad[F](op.biasIH), total, width, da, width)
 		kernel.SumRows(autodiff.Grad[F](op.biasHH), total, width, du, width)
 	}
-	kernel.Gemm(true, false, width, in, total, dInputs, width, op.inputs, in, autodiff.Grad[F](op.weightIH), in, true)
+	dW, first := autodiff.GradToWrite[F](op.weightIH)
+	kernel.Gemm(true, false, width, in, total, dInputs, width, op.inputs, in, dW, in, !first)
 	op.hiddenWeightBackward(dHiddens, width, hidden)
 	if !op.x.Constant() {
 		dx := autodiff.Floats[F](t, total*in)
@@ -335,10 +336,11 @@ func (op *unrollOp[F]) hiddenWeightBackward(da []F, width, hidden int) {
 	if op.total == 0 {
 		return
 	}
-	dU := autodiff.Grad[F](op.weightHH)
+	dU, write := autodiff.GradToWrite[F](op.weightHH)
 	first := int(op.counts[0])
 	if op.h0 != nil {
-		kernel.Gemm(true, false, width, hidden, first, da, width, op.h0, hidden, dU, hidden, true)
+		kernel.Gemm(true, false, width, hidden, first, da, width, op.h0, hidden, dU, hidden, !write)
+		write = false
 	}
 	hPrev := op.h // where all rows have one length, the states lie as they are wanted
 	if !op.even {
@@ -348,5 +350,5 @@ func (op *unrollOp[F]) hiddenWeightBackward(da []F, width, hidden int) {
 			copy(hPrev[from-first*hidden:to-first*hidden], previous(op.packing, step, hidden, op.h, nil))
 		}
 	}
-	kernel.Gemm(true, false, width, hidden, op.total-first, da[first*width:], width, hPrev, hidden, dU, hidden, true)
+	kernel.Gemm(true, false, width, hidden, op.total-first, da[first*width:], width, hPrev, hidden, dU, hidden, !write)
 }
