@@ -67,6 +67,7 @@ type decoder struct {
 	catalog *components.Catalog
 	checked map[string]checkedModel // by the text of the model
 	content map[string]string       // by the text of the task
+	noData  bool                    // leave the task's files alone: cells have no Data, and no ID
 }
 
 func newDecoder(c *components.Catalog) *decoder {
@@ -96,7 +97,7 @@ func (d *decoder) cell(top *registry.Table, partial bool) (*Cell, error) {
 
 	if required(top, "task") {
 		c.Task, err = component(&d.catalog.Tasks, top, "task", byDefault{})
-		if report(err) {
+		if report(err) && !d.noData {
 			report(d.readTask(c, table(top, "task")))
 		}
 	}
@@ -150,7 +151,9 @@ func (d *decoder) cell(top *registry.Table, partial bool) (*Cell, error) {
 	if err := errors.Join(errs...); err != nil || partial {
 		return nil, err
 	}
-	c.ID = c.identity()
+	if !d.noData {
+		c.ID = c.identity()
+	}
 	return c, nil
 }
 

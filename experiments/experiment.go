@@ -122,6 +122,20 @@ func parseExperiment(path string, source []byte, o Options) (*Experiment, []erro
 	return e, errs
 }
 
+// Recorded decodes a configuration that [Cell.Resolved] has written, maybe before
+// some of the options that there are now, which are as they are by default. The
+// task's files need not be there: the cell has no Data and no ID. Errors say that
+// the configuration is that of name.
+func Recorded(c *components.Catalog, name, resolved string) (*Cell, error) {
+	top, err := parse(registry.Origin{File: name, Line: 1}, []byte(resolved))
+	if err != nil {
+		return nil, err
+	}
+	d := newDecoder(c)
+	d.noData = true
+	return d.cell(top, false)
+}
+
 // base is the configuration in top, without what is around it.
 func base(top *registry.Table) *registry.Table {
 	b := registry.NewTable("", top.Origin)

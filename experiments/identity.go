@@ -81,25 +81,89 @@ func trialID(cell string, seed int64) string {
 	return hash(fmt.Sprintf("trial %d\n%s\n%s\n", format, cell, strconv.FormatInt(seed, 10)))
 }
 
+// section is a table of a resolved configuration. Where it names no component,
+// the component has no name.
+type section struct {
+	path string
+	registry.Component
+}
+
+// sections returns the tables of the configuration, in the order in which they
+// are written, the metrics left out.
+func (c *Cell) sections() []section {
+	return []section{
+		{"task", c.Task.Component},
+		{"model.encoder", c.Encoder.Component},
+		{"model.decoder", c.Decoder.Component},
+		{"model.attention", c.Attention.Component},
+		{"model.output", c.Output.Component},
+		{"train", registry.Component{Options: c.training}},
+		{"train.optimizer", c.Optimizer.Component},
+		{"train.schedule", c.Schedule.Component},
+		{"evaluate", registry.Component{Options: c.evaluation}},
+	}
+}
+
 // Resolved is the whole configuration as TOML, every default written out. A file
 // with this text is an experiment of one cell, with the same ID.
 func (c *Cell) Resolved() string {
 	var b strings.Builder
-	b.WriteString(formatComponent("task", c.Task.Component))
-	b.WriteString("\n" + formatComponent("model.encoder", c.Encoder.Component))
-	b.WriteString("\n" + formatComponent("model.decoder", c.Decoder.Component))
-	b.WriteString("\n" + formatComponent("model.attention", c.Attention.Component))
-	b.WriteString("\n" + formatComponent("model.output", c.Output.Component))
-	b.WriteString("\n[train]\n" + formatOptions(c.training))
-	b.WriteString("\n" + formatComponent("train.optimizer", c.Optimizer.Component))
-	b.WriteString("\n" + formatComponent("train.schedule", c.Schedule.Component))
-	b.WriteString("\n[evaluate]\n" + formatOptions(c.evaluation))
+	for i, s := range c.sections() {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(formatSection(s))
+	}
+	fmt.Fprintf(&b, "metrics = %s\n", c.formatMetrics())
+	return b.String()
+}
+
+// Options returns every option of the resolved configuration, its key the path
+// from the top. The type of a table is an option too, of no default, and a list of
+// components is the options of its elements.
+func (c *Cell) Options() []registry.Option {
+	var all []registry.Option
+	for _, s := range c.sections() {
+		all = appendOptions(all, s.path, s.Component)
+	}
+	names := make([]string, len(c.Metrics))
+	for i, m := range c.Metrics {
+		names[i] = m.Name
+	}
+	return append(all, registry.Option{Key: "evaluate.metrics", Type: "list of strings", Value: names, Default: defaultMetrics})
+}
+
+func appendOptions(all []registry.Option, path string, c registry.Component) []registry.Option {
+	if c.Name != "" {
+		all = append(all, registry.Option{Key: path + ".type", Type: "string", Value: c.Name, Default: ""})
+	}
+	for _, o := range statable(c.Options) {
+		if elements, ok := o.Value.([]registry.Component); ok {
+			for i, element := range elements {
+				all = appendOptions(all, fmt.Sprintf("%s.%s[%d]", path, o.Key, i), element)
+			}
+			continue
+		}
+		o.Key = path + "." + o.Key
+		all = append(all, o)
+	}
+	return all
+}
+
+func (c *Cell) formatMetrics() string {
 	metrics := make([]string, len(c.Metrics))
 	for i, m := range c.Metrics {
 		metrics[i] = formatMetric(m.Choice.Component)
 	}
-	fmt.Fprintf(&b, "metrics = [%s]\n", strings.Join(metrics, ", "))
-	return b.String()
+	return "[" + strings.Join(metrics, ", ") + "]"
+}
+
+// formatSection writes a table as TOML.
+func formatSection(s section) string {
+	if s.Name == "" {
+		return fmt.Sprintf("[%s]\n", s.path) + formatOptions(s.Component.Options)
+	}
+	return formatComponent(s.path, s.Component)
 }
 
 // formatComponent writes a component as a TOML table.

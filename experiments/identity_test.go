@@ -228,3 +228,35 @@ func TestIdentityOfFiles(t *testing.T) {
 		t.Error("other data give the same id")
 	}
 }
+
+// A recorded configuration is read without its data, and what it does not say is
+// as it is by default now.
+func TestRecorded(t *testing.T) {
+	text := strings.Replace(lstm, "[model.encoder]", "split = \"files\"\ntrain_file = \"gone.txt\"\ntest_file = \"gone.txt\"\n[model.encoder]", 1)
+	c, err := experiments.Recorded(standard.Catalog(), "trial 1", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.ID != "" || c.Data != "" {
+		t.Errorf("got id %q and data %q of what was not read", c.ID, c.Data)
+	}
+	values := map[string]string{}
+	for _, o := range c.Options() {
+		values[o.Key] = registry.Format(o.Value)
+	}
+	for key, want := range map[string]string{"task.train_file": `"gone.txt"`, "model.attention.type": `"none"`, "train.optimizer.lr": "0.001", "evaluate.metrics": `["loss", "token_accuracy", "exact_match"]`} {
+		if got := values[key]; got != want {
+			t.Errorf("%s is %s, want %s", key, got, want)
+		}
+	}
+	again, err := experiments.Recorded(standard.Catalog(), "trial 1", c.Resolved())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := again.Resolved(), c.Resolved(); got != want {
+		t.Errorf("read again, the configuration is\n%s\nwant\n%s", got, want)
+	}
+	if _, err := experiments.Recorded(standard.Catalog(), "trial 1", text+"\nold = 1"); err == nil || !strings.HasPrefix(err.Error(), "trial 1:") {
+		t.Errorf("error is %v, want one at trial 1", err)
+	}
+}
