@@ -63,6 +63,8 @@ type found struct {
 	seed        int64
 	experiments []string
 	config      string
+	trained     bool   // there is a run
+	data        string // of the last run, the hash of the content of the task's files
 }
 
 // findTrial looks for the trial whose id begins with prefix.
@@ -96,6 +98,13 @@ func findTrial(ctx context.Context, r *tracking.Reader, prefix string) (*found, 
 			fmt.Sprintf("exp list prints the experiments (%s), exp list EXPERIMENT its trials", strings.Join(names, ", ")))
 	case 1:
 		for _, t := range trials {
+			runs, err := r.RunsOf(ctx, t.id)
+			if err != nil {
+				return nil, failed(err)
+			}
+			if t.trained = len(runs) > 0; t.trained {
+				t.data = runs[len(runs)-1].DataHash
+			}
 			return t, nil
 		}
 	}
