@@ -112,6 +112,13 @@ type Chooser interface {
 	Chosen() map[string]string
 }
 
+// Bridged is what a decoder implements that starts from the memory, not only
+// looks at it.
+type Bridged interface {
+	// Bridge names the way, as the option bridge does; "" where there is none.
+	Bridge() string
+}
+
 // Limited is what an encoder or decoder implements that cannot read sequences
 // of any length.
 type Limited interface {

@@ -89,6 +89,9 @@ type Sequences struct {
 	autodiff.Spans
 }
 
+// Steps is the number of steps of all sequences together, Σ lengths.
+func (s *Sequences) Steps() int { return len(s.Tokens) }
+
 // Clear takes the sequences out, and keeps the memory.
 func (s *Sequences) Clear() {
 	s.Tokens, s.Starts, s.Lengths = s.Tokens[:0], s.Starts[:0], s.Lengths[:0]

@@ -24,6 +24,8 @@ type Model struct {
 	Decoder Decoder
 	Output  Output
 
+	Embeddings []*autodiff.Var // the tables of the source and of the target, where there are
+
 	vocabulary int     // V
 	numbers    []int32 // see [Data.Numbers]
 }
@@ -36,7 +38,7 @@ func NewModel(parts Parts, params *autodiff.Params, sourceSize, targetSize int) 
 	var err error
 	m.Encoder, err = parts.Encoder(EncoderDeps{
 		Params: params.Scope("encoder"),
-		Source: embedder(params, "source_embedding", sourceSize),
+		Source: m.embedder("source_embedding", sourceSize),
 	})
 	if err != nil {
 		return nil, registry.Under("model.encoder", err)
@@ -45,7 +47,7 @@ func NewModel(parts Parts, params *autodiff.Params, sourceSize, targetSize int) 
 		Params: params.Scope("decoder"),
 		Target: func(size int) (Embedder, error) {
 			output.InputSize = size
-			return embedder(params, "target_embedding", targetSize)(size)
+			return m.embedder("target_embedding", targetSize)(size)
 		},
 		Attention: func(p *autodiff.Params, querySize int) (Attention, error) {
 			a, err := parts.Attention(AttentionDeps{Params: p, QuerySize: querySize, MemorySize: m.Encoder.MemorySize()})
@@ -91,9 +93,11 @@ func Check(parts Parts, sourceSize, targetSize int) (parameters int, err error) 
 }
 
 // embedder returns what an encoder or a decoder calls for its token embedding.
-func embedder(params *autodiff.Params, name string, vocabulary int) func(size int) (Embedder, error) {
+func (m *Model) embedder(name string, vocabulary int) func(size int) (Embedder, error) {
 	return func(size int) (Embedder, error) {
-		return Embedding{Table: nn.NewEmbedding(params, name, vocabulary, size)}, nil
+		e := Embedding{Table: nn.NewEmbedding(m.Params, name, vocabulary, size)}
+		m.Embeddings = append(m.Embeddings, e.Table)
+		return e, nil
 	}
 }
 

@@ -146,6 +146,13 @@ func (g *Grid) Time(c *experiments.Cell, budget time.Duration) (train.Estimate, 
 	return train.Time(config, budget)
 }
 
+// Card returns the architecture of a cell's model and what a step of it costs.
+func (g *Grid) Card(c *experiments.Cell) (*train.Card, error) {
+	config := g.cells[c.ID].config
+	config.Seed = g.Seeds[0]
+	return train.NewCard(config)
+}
+
 // Bench measures the speed of a cell, of a grid by [PrepareBench].
 func (g *Grid) Bench(ctx context.Context, c *experiments.Cell, o train.BenchOptions) (*train.Speed, error) {
 	config := g.cells[c.ID].config

@@ -17,18 +17,32 @@ import (
 func newShow(p *places) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use:   "show TRIAL | EXPERIMENT",
-		Short: "Show all that is known of a trial: configuration, runs, metrics",
+		Use:   "show TRIAL | EXPERIMENT | FILE | FILE:CELL",
+		Short: "Show all that is known of a trial or a cell: configuration, architecture, runs, metrics",
 		Long: `show prints a trial's resolved configuration with every default written out, its
-runs with what it takes to repeat them, and its last metrics. A trial is named by
-the beginning of its id, as exp list prints it; an experiment's name shows the
-text of its file and how its trials stand.`,
+architecture, its runs with what it takes to repeat them, and its last metrics. A
+trial is named by the beginning of its id, as exp list prints it; an experiment's
+name shows the text of its file and how its trials stand. A file shows the
+configuration and the architecture of its cells, or of the one that exp plan
+prints under that name.
+
+The architecture is the tree of modules with the shapes of their parameters, and
+what a training step of the first epoch's largest batch takes: multiply-adds of
+matrix products, and memory beside parameters, gradients and optimizer.`,
 		Example: `  exp show 3f9c21
   exp show 3f9c21 --json
-  exp show quickstart`,
+  exp show quickstart
+  exp show experiments/quickstart.toml:lstm`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: p.completeExperiments,
 		RunE: func(c *cobra.Command, args []string) error {
+			if _, _, isFile := namesFile(args[0]); isFile {
+				n, err := p.find(c.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				return showFile(n, asJSON, c.OutOrStdout())
+			}
 			reader, err := tracking.OpenReadOnly(p.database())
 			if err != nil {
 				return failed(err)
@@ -123,6 +137,8 @@ type trialJSON struct {
 	Seed        int64        `json:"seed"`
 	Experiments []string     `json:"experiments"`
 	Config      string       `json:"config"` // TOML
+	Card        *cardJSON    `json:"card,omitempty"`
+	NoCard      string       `json:"no_card,omitempty"` // why there is none
 	Metrics     []metricJSON `json:"metrics"`
 	Runs        []runJSON    `json:"runs"`
 }
@@ -175,6 +191,9 @@ func showTrial(ctx context.Context, r *tracking.Reader, t *found, asJSON bool, w
 		}
 		shown.Runs = append(shown.Runs, j)
 	}
+	if shown.Card, err = t.card(); err != nil {
+		shown.NoCard = err.Error()
+	}
 	if asJSON {
 		return writeJSON(w, shown)
 	}
@@ -184,6 +203,11 @@ func showTrial(ctx context.Context, r *tracking.Reader, t *found, asJSON bool, w
 
 func printTrial(w io.Writer, t trialJSON) {
 	fmt.Fprintf(w, "# trial %s: seed %d of cell %s, of %s\n\n%s\n", t.Trial, t.Seed, t.Cell, strings.Join(t.Experiments, ", "), strings.TrimSpace(t.Config))
+	if t.Card != nil {
+		printCard(w, t.Card)
+	} else {
+		fmt.Fprintf(w, "\nits architecture cannot be shown: %s\n", t.NoCard)
+	}
 	if len(t.Metrics) > 0 {
 		table := newTable("metric", "step", "value")
 		alignNumbers(table, 2, 2)

@@ -115,6 +115,9 @@ func newBridge(p *autodiff.Params, kind Bridge, layers []Layer, memorySize int, 
 	return b, nil
 }
 
+// Bridge names the way in which the decoder starts.
+func (d *decoder) Bridge() string { return string(d.bridge.kind) }
+
 // start writes the first state of every layer to states.
 func (b *bridge) start(t *autodiff.Tape, memory components.Memory, states []state) {
 	switch b.kind {

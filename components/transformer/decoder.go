@@ -67,6 +67,17 @@ func (d *decoder) OutputSize() int { return d.o.ModelSize }
 // MaxLength is the number of learned positions.
 func (d *decoder) MaxLength() (int, string) { return maxLength(d.o) }
 
+// Bridge names what is added to each target embedding.
+func (d *decoder) Bridge() string {
+	switch {
+	case d.summary.Weight == nil:
+		return ""
+	case d.final.Layers > 0:
+		return "project"
+	}
+	return "mean"
+}
+
 // summarise returns what is added to each target embedding, [B, D], nil where
 // there is attention.
 func (d *decoder) summarise(t *autodiff.Tape, m components.Memory) *autodiff.Var {

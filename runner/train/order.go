@@ -57,6 +57,24 @@ func (d *order) batch() []components.Pair {
 	return d.pairs
 }
 
+// largest returns the pairs of the epoch's batch with the most tokens, valid until
+// the next call.
+func (d *order) largest() []components.Pair {
+	most, largest := -1, 0
+	for i, batch := range d.batches {
+		tokens := 0
+		for _, j := range batch {
+			p := d.split.Pair(int(j))
+			tokens += len(p.Source) + len(p.Target) + 1
+		}
+		if tokens > most {
+			most, largest = tokens, i
+		}
+	}
+	d.next = largest
+	return d.batch()
+}
+
 // deal makes the batches of the epoch.
 func (d *order) deal() {
 	rng := rand.New(rand.NewPCG(d.seed, uint64(d.epoch)))

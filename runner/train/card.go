@@ -1,0 +1,60 @@
+package train
+
+import (
+	"exp/components"
+	"exp/components/kernel"
+)
+
+// Card is the architecture of a model and what a training step costs. The batch
+// is the one of the first epoch with the most tokens.
+type Card struct {
+	Tensors    []TensorShape // in the order in which the model has them
+	Parameters int
+	Embeddings int    // of the parameters, those of the embeddings
+	Bridge     string // how the decoder starts from the memory, "" where it does not
+	Source     int    // sizes of the vocabularies
+	Target     int
+
+	Pairs, SourceSteps, TargetSteps int   // of the batch
+	Forward, Backward               int64 // multiply-adds of matrix products for the batch
+	Activations                     int   // bytes that the step takes beside parameters, gradients and optimizer
+}
+
+// TensorShape is a parameter: its full name, dotted, and its shape.
+type TensorShape struct {
+	Name  string
+	Shape []int
+}
+
+// NewCard builds the model and does one step on the largest batch, without
+// moving the parameters. The configuration must have passed [Check].
+func NewCard(c Config) (*Card, error) {
+	c.Checkpoint = ""
+	t, err := newTrial(c, discard{})
+	if err != nil {
+		return nil, err
+	}
+	card := &Card{Parameters: t.model.Params.Count(), Source: c.Data.Source.Size(), Target: c.Data.Target.Size()}
+	for _, v := range t.model.Params.All() {
+		card.Tensors = append(card.Tensors, TensorShape{v.Name(), v.Shape().Dims()})
+	}
+	for _, v := range t.model.Embeddings {
+		card.Embeddings += v.Size()
+	}
+	if b, ok := t.model.Decoder.(components.Bridged); ok {
+		card.Bridge = b.Bridge()
+	}
+
+	t.batch.Fill(t.order.largest())
+	card.Pairs, card.SourceSteps, card.TargetSteps = t.batch.Source.Batch(), t.batch.Source.Steps(), t.batch.TargetOut.Steps()
+	t.tape.Reset(true, true)
+	t.tape.Seed(t.dropout)
+	kernel.StartCount()
+	loss, _ := t.model.Loss(t.tape, &t.batch, c.Training.LabelSmoothing)
+	card.Forward = kernel.StopCount()
+	kernel.StartCount()
+	t.tape.Backward(loss)
+	card.Backward = kernel.StopCount()
+	card.Activations = t.tape.Mem()
+	return card, nil
+}
