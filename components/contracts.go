@@ -4,7 +4,7 @@ import "exp/components/autodiff"
 
 // Embedder turns tokens into vectors.
 type Embedder interface {
-	// Embed returns [Σ lengths, E].
+	// Embed returns [Σ lengths, E], which the caller may write over.
 	Embed(t *autodiff.Tape, s Sequences) *autodiff.Var
 }
 
@@ -198,6 +198,8 @@ type OutputDeps struct {
 	StateSize   int // D
 	ContextSize int // C of the decoder's attention (of the last layer), 0 without one
 	InputSize   int // E
+
+	Tied *autodiff.Var // [V, E]: the target's embedding, where it is the output layer's weight; nil where that is its own
 }
 
 // Optimizer moves the parameters along their gradients.

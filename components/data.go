@@ -1,6 +1,10 @@
 package components
 
-import "exp/components/autodiff"
+import (
+	"slices"
+
+	"exp/components/autodiff"
+)
 
 // The first ids of every vocabulary.
 const (
@@ -43,6 +47,9 @@ func (v *Vocabulary) ID(token string) int32 {
 
 // Token returns the token of that number.
 func (v *Vocabulary) Token(id int32) string { return v.tokens[id] }
+
+// Equal says whether two vocabularies number the same tokens in the same way.
+func (v *Vocabulary) Equal(w *Vocabulary) bool { return slices.Equal(v.tokens, w.tokens) }
 
 // Pair is one example: source and target tokens, without [Bos] and [Eos].
 type Pair struct{ Source, Target []int32 }

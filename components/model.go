@@ -2,9 +2,9 @@ package components
 
 import (
 	"fmt"
+	"slices"
 
 	"exp/components/autodiff"
-	"exp/components/nn"
 	"exp/registry"
 )
 
@@ -14,6 +14,8 @@ type Parts struct {
 	Decoder   registry.Build[Decoder, DecoderDeps]
 	Attention registry.Build[Attention, AttentionDeps] // builds nil for "none"
 	Output    registry.Build[Output, OutputDeps]       // nil for [DefaultOutput]
+
+	Embeddings Embeddings
 }
 
 // Model is an encoder, a decoder and an attention with the embeddings before
@@ -24,8 +26,7 @@ type Model struct {
 	Decoder Decoder
 	Output  Output
 
-	Embeddings []*autodiff.Var // the tables of the source and of the target, where there are
-
+	tables     tables
 	vocabulary int     // V
 	numbers    []int32 // see [Data.Numbers]
 }
@@ -33,12 +34,12 @@ type Model struct {
 // NewModel builds the parts with their parameters in params, for vocabularies
 // of the sizes given. An error says why the parts do not fit.
 func NewModel(parts Parts, params *autodiff.Params, sourceSize, targetSize int) (*Model, error) {
-	m := &Model{Params: params, vocabulary: targetSize}
+	m := &Model{Params: params, tables: tables{Embeddings: parts.Embeddings, params: params}, vocabulary: targetSize}
 	output := OutputDeps{Params: params, Vocabulary: targetSize}
 	var err error
 	m.Encoder, err = parts.Encoder(EncoderDeps{
 		Params: params.Scope("encoder"),
-		Source: m.embedder("source_embedding", sourceSize),
+		Source: m.tables.sourceEmbedder(sourceSize),
 	})
 	if err != nil {
 		return nil, registry.Under("model.encoder", err)
@@ -47,7 +48,7 @@ func NewModel(parts Parts, params *autodiff.Params, sourceSize, targetSize int) 
 		Params: params.Scope("decoder"),
 		Target: func(size int) (Embedder, error) {
 			output.InputSize = size
-			return m.embedder("target_embedding", targetSize)(size)
+			return m.tables.targetEmbedder(targetSize)(size)
 		},
 		Attention: func(p *autodiff.Params, querySize int) (Attention, error) {
 			a, err := parts.Attention(AttentionDeps{Params: p, QuerySize: querySize, MemorySize: m.Encoder.MemorySize()})
@@ -66,6 +67,9 @@ func NewModel(parts Parts, params *autodiff.Params, sourceSize, targetSize int) 
 		return nil, registry.Under("model.decoder", err)
 	}
 	output.StateSize = m.Decoder.OutputSize()
+	if output.Tied, err = m.tables.tied(output.StateSize); err != nil {
+		return nil, err
+	}
 	if parts.Output == nil {
 		parts.Output = func(d OutputDeps) (Output, error) { return NewSoftmax(SoftmaxOptions{}, d) }
 	}
@@ -92,21 +96,15 @@ func Check(parts Parts, sourceSize, targetSize int) (parameters int, err error) 
 	return m.Params.Count(), nil
 }
 
-// embedder returns what an encoder or a decoder calls for its token embedding.
-func (m *Model) embedder(name string, vocabulary int) func(size int) (Embedder, error) {
-	return func(size int) (Embedder, error) {
-		e := Embedding{Table: nn.NewEmbedding(m.Params, name, vocabulary, size)}
-		m.Embeddings = append(m.Embeddings, e.Table)
-		return e, nil
+// Embeddings returns the tables of token vectors, each once.
+func (m *Model) Embeddings() []*autodiff.Var {
+	var all []*autodiff.Var
+	for _, table := range []*autodiff.Var{m.tables.source, m.tables.target} {
+		if table != nil && !slices.Contains(all, table) {
+			all = append(all, table)
+		}
 	}
-}
-
-// Embedding is a table of one vector a token.
-type Embedding struct{ Table *autodiff.Var } // [V, E]
-
-// Embed returns the rows of the table that s names, [Σ lengths, E].
-func (e Embedding) Embed(t *autodiff.Tape, s Sequences) *autodiff.Var {
-	return autodiff.Embed(t, e.Table, s.Tokens)
+	return all
 }
 
 // ReadSource tells the encoder the numbers of the tokens that it knows by their

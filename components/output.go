@@ -1,6 +1,8 @@
 package components
 
 import (
+	"math"
+
 	"exp/components/autodiff"
 	"exp/components/nn"
 	"exp/registry"
@@ -31,7 +33,16 @@ type softmax struct{ nn.Linear } // [V, D]
 
 // NewSoftmax builds the softmax output.
 func NewSoftmax(_ SoftmaxOptions, d OutputDeps) (Output, error) {
-	return softmax{nn.NewLinear(d.Params, "output", d.StateSize, d.Vocabulary)}, nil
+	return softmax{newLogits(d)}, nil
+}
+
+// newLogits adds the layer that gives the logits of V tokens.
+func newLogits(d OutputDeps) nn.Linear {
+	if d.Tied == nil {
+		return nn.NewLinear(d.Params, "output", d.StateSize, d.Vocabulary)
+	}
+	bias := nn.Uniform(1 / math.Sqrt(float64(d.StateSize)))
+	return nn.Linear{Weight: d.Tied, Bias: d.Params.Scope("output").New("bias", bias, d.Vocabulary)}
 }
 
 // Points says that nothing is copied.
@@ -76,7 +87,7 @@ func NewPointerGenerator(_ PointerGeneratorOptions, d OutputDeps) (Output, error
 		return nil, registry.Fault{Key: "type", Problem: "pointer_generator copies by the weights of the decoder's attention, and there is none; want an attention, or softmax"}
 	}
 	return pointerGenerator{
-		generate: nn.NewLinear(d.Params, "output", d.StateSize, d.Vocabulary),
+		generate: newLogits(d),
 		gate:     nn.NewLinear(d.Params, "output_gate", d.ContextSize+d.StateSize+d.InputSize, 1),
 	}, nil
 }

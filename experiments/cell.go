@@ -25,13 +25,15 @@ type Cell struct {
 	Output    registry.Choice[components.Output, components.OutputDeps]
 	Optimizer registry.Choice[components.Optimizer, components.OptimizerDeps]
 	Schedule  registry.Choice[components.Schedule, components.ScheduleDeps]
-	Parts     components.Parts // the encoder, the decoder, the attention and the output
+	Parts     components.Parts // the encoder, the decoder, the attention, the output and the embeddings
 	Metrics   []Metric
 
 	Training   components.Training
 	Evaluation components.Evaluation
 
-	training, evaluation []registry.Option // the same, as options
+	embeddings, training, evaluation []registry.Option // as options
+
+	vectors string // hash of the files of the embeddings, "" without
 }
 
 // AxisValue is where a cell is on an axis.
@@ -66,7 +68,7 @@ const checkSize = 16
 type decoder struct {
 	catalog *components.Catalog
 	checked map[string]checkedModel // by the text of the model
-	content map[string]string       // by the text of the task
+	content map[string]string       // of files, by the text of the options that name them
 	noData  bool                    // leave the task's files alone: cells have no Data, and no ID
 }
 
@@ -103,7 +105,7 @@ func (d *decoder) cell(top *registry.Table, partial bool) (*Cell, error) {
 	}
 
 	model := section("model")
-	report(unknownKeys(model, "encoder", "decoder", "attention", "output"))
+	report(unknownKeys(model, "encoder", "decoder", "attention", "output", "embeddings"))
 	fits := true
 	for _, key := range model.Keys() {
 		fits = report(deleteOversized(table(model, key))) && fits
@@ -123,8 +125,16 @@ func (d *decoder) cell(top *registry.Table, partial bool) (*Cell, error) {
 	c.Attention, err = component(&d.catalog.Attentions, model, "attention", attention)
 	fits = report(err) && fits
 	c.Output, err = component(&d.catalog.Outputs, model, "output", byDefault{components.DefaultOutput, model.Origin})
+	fits = report(err) && fits
+	embeddings, err := subtable(model, "embeddings")
+	fits = report(err) && fits
 	c.Parts = components.Parts{Encoder: c.Encoder.Build, Decoder: c.Decoder.Build, Attention: c.Attention.Build, Output: c.Output.Build}
-	if report(err) && fits && c.Encoder.Build != nil && c.Decoder.Build != nil {
+	c.Parts.Embeddings, c.embeddings, err = registry.DecodeOptions(embeddings, components.DefaultEmbeddings())
+	if report(err) && !d.noData {
+		c.vectors, err = d.hashed("embeddings "+formatOptions(c.embeddings), c.Parts.Embeddings.Identity)
+		fits = report(registry.At(embeddings, err)) && fits
+	}
+	if err == nil && fits && c.Encoder.Build != nil && c.Decoder.Build != nil {
 		report(registry.At(top, d.checkModel(c)))
 	}
 
@@ -271,16 +281,26 @@ func (d *decoder) readTask(c *Cell, t *registry.Table) error {
 	if err != nil {
 		return registry.At(t, err)
 	}
-	text := formatComponent("task", c.Task.Component)
-	content, known := d.content[text]
-	if !known {
-		if content, err = task.Identity(); err != nil {
-			return registry.At(t, err)
-		}
-		d.content[text] = content
+	content, err := d.hashed(formatComponent("task", c.Task.Component), task.Identity)
+	if err != nil {
+		return registry.At(t, err)
 	}
 	c.Data = c.dataIdentity(content)
 	return nil
+}
+
+// hashed is the identity of the files that options name, asked for once for each
+// text of them.
+func (d *decoder) hashed(text string, identity func() (string, error)) (string, error) {
+	content, known := d.content[text]
+	if known {
+		return content, nil
+	}
+	content, err := identity()
+	if err == nil {
+		d.content[text] = content
+	}
+	return content, err
 }
 
 // checkedModel is what building a model with shapes alone has shown: why its parts
@@ -295,7 +315,7 @@ type checkedModel struct {
 // default: to state it changes nothing.
 func (d *decoder) checkModel(c *Cell) error {
 	text := formatComponent("encoder", c.Encoder.Component) + formatComponent("decoder", c.Decoder.Component) +
-		formatComponent("attention", c.Attention.Component) + formatComponent("output", c.Output.Component)
+		formatComponent("attention", c.Attention.Component) + formatComponent("output", c.Output.Component) + formatOptions(c.embeddings)
 	checked, known := d.checked[text]
 	if !known {
 		var m *components.Model

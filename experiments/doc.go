@@ -13,6 +13,7 @@
 //	[model.decoder]          says the target
 //	[model.attention]        of the decoder to the source; the decoder's own by default, or none
 //	[model.output]           of the decoder's states to the target's tokens; softmax by default
+//	[model.embeddings]       the tables of token vectors: shared, tied, scaled, frozen, loaded from a file
 //	[train]                  how long, in what batches
 //	[train.optimizer]        adam by default
 //	[train.schedule]         of the learning rate, constant by default

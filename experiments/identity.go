@@ -34,6 +34,10 @@ func (c *Cell) identity() string {
 	if o := c.Output.Component; !asItWas(o) {
 		identify(&b, "model.output", o)
 	}
+	if slices.ContainsFunc(c.embeddings, func(o registry.Option) bool { return !o.IsDefault() }) { // as nobody could state them once
+		fmt.Fprintf(&b, "vectors %s\n", c.vectors)
+		identify(&b, "model.embeddings", registry.Component{Version: registry.Version(c.Parts.Embeddings), Options: withoutFiles(c.embeddings)})
+	}
 	identify(&b, "train", registry.Component{Version: registry.Version(components.DefaultTraining()), Options: c.training})
 	identify(&b, "train.optimizer", c.Optimizer.Component)
 	identify(&b, "train.schedule", c.Schedule.Component)
@@ -52,12 +56,17 @@ func asItWas(o registry.Component) bool {
 func (c *Cell) dataIdentity(content string) string {
 	task := c.Task.Component
 	if content != "" {
-		task.Options = slices.DeleteFunc(slices.Clone(task.Options), func(o registry.Option) bool { return o.IsFile })
+		task.Options = withoutFiles(task.Options)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "data %d\n%s\n", format, content)
 	identify(&b, "task", task)
 	return hash(b.String())
+}
+
+// withoutFiles leaves out the options that name files, which count by their content.
+func withoutFiles(options []registry.Option) []registry.Option {
+	return slices.DeleteFunc(slices.Clone(options), func(o registry.Option) bool { return o.IsFile })
 }
 
 // identify writes a component's name and version, and the options that are not
@@ -97,6 +106,7 @@ func (c *Cell) sections() []section {
 		{"model.decoder", c.Decoder.Component},
 		{"model.attention", c.Attention.Component},
 		{"model.output", c.Output.Component},
+		{"model.embeddings", registry.Component{Options: c.embeddings}},
 		{"train", registry.Component{Options: c.training}},
 		{"train.optimizer", c.Optimizer.Component},
 		{"train.schedule", c.Schedule.Component},

@@ -229,6 +229,39 @@ func TestIdentityOfFiles(t *testing.T) {
 	}
 }
 
+// What the embeddings start from counts by its content, and a table that says
+// nothing counts not at all.
+func TestIdentityOfEmbeddings(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, content := range map[string]string{"a.txt": "jump 1 2\n", "b.txt": "jump 1 2\n", "c.txt": "jump 1 3\n"} {
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	of := func(options string) string {
+		return id(t, standard.Catalog(), lstm+"[model.embeddings]\n"+options)
+	}
+	plain, a := id(t, standard.Catalog(), lstm), of(`source_file = "a.txt"`)
+	if of("") != plain || of("shared = false\nscale = \"default\"") != plain {
+		t.Error("embeddings as they are by default give another id")
+	}
+	if of(`source_file = "b.txt"`) != a {
+		t.Error("a file of vectors under another name gives another id")
+	}
+	known := map[string]bool{plain: true, a: true}
+	for _, options := range []string{`source_file = "c.txt"`, `target_file = "a.txt"`, "source_file = \"a.txt\"\nfrozen = true", "frozen = true", "shared = true", "tied = true", `scale = "sqrt"`} {
+		if got := of(options); known[got] {
+			t.Errorf("%s: the id is that of another configuration", options)
+		} else {
+			known[got] = true
+		}
+	}
+	_, err := experiments.Parse("config.toml", []byte(lstm+"[model.embeddings]\nsource_file = \"none.txt\""), options())
+	if err == nil || !strings.HasPrefix(err.Error(), "config.toml:10: model.embeddings.source_file: open none.txt") {
+		t.Errorf("error is %v", err)
+	}
+}
+
 // A recorded configuration is read without its data, and what it does not say is
 // as it is by default now.
 func TestRecorded(t *testing.T) {

@@ -59,6 +59,7 @@ func PrepareBench(e *experiments.Experiment, s train.Shapes) (*Grid, error) {
 func prepareGrid(e *experiments.Experiment, load func(taskChoice) (*source, error)) (*Grid, error) {
 	g := &Grid{Experiment: e, cells: map[string]*cell{}}
 	loaded := map[string]*source{}
+	vectors := map[vectorsOf]*components.Vectors{}
 	var faults []error
 	for i := range e.Cells {
 		c := &e.Cells[i]
@@ -69,7 +70,11 @@ func prepareGrid(e *experiments.Experiment, load func(taskChoice) (*source, erro
 			}
 			loaded[c.Data] = s
 		}
-		prepared, err := prepare(c, loaded[c.Data])
+		read, err := readVectors(c.Parts.Embeddings, loaded[c.Data].data, vectors)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", e.Path, err)
+		}
+		prepared, err := prepare(c, loaded[c.Data], read)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%s: %s%w", e.Path, where(c), err))
 			continue
@@ -108,7 +113,34 @@ func load(c taskChoice) (*source, error) {
 	return s, err
 }
 
-func prepare(c *experiments.Cell, s *source) (*cell, error) {
+// vectorsOf is what decides what is read of a file of token vectors.
+type vectorsOf struct {
+	path       string
+	vocabulary *components.Vocabulary
+}
+
+// readVectors reads the files that the embeddings start from, each once.
+func readVectors(o components.Embeddings, data *components.Data, known map[vectorsOf]*components.Vectors) (components.Loaded, error) {
+	read := func(path, key string, vocabulary *components.Vocabulary) (*components.Vectors, error) {
+		of := vectorsOf{path, vocabulary}
+		if path == "" || known[of] != nil {
+			return known[of], nil
+		}
+		v, err := components.ReadVectors(path, vocabulary)
+		if err != nil {
+			return nil, fmt.Errorf("model.embeddings.%s: %w", key, err)
+		}
+		known[of] = v
+		return v, nil
+	}
+	var l components.Loaded
+	var source, target error
+	l.Source, source = read(o.SourceFile, "source_file", data.Source)
+	l.Target, target = read(o.TargetFile, "target_file", data.Target)
+	return l, errors.Join(source, target)
+}
+
+func prepare(c *experiments.Cell, s *source, loaded components.Loaded) (*cell, error) {
 	p := &cell{
 		config: train.Config{
 			Parts:      c.Parts,
@@ -117,6 +149,7 @@ func prepare(c *experiments.Cell, s *source) (*cell, error) {
 			Training:   c.Training,
 			Evaluation: c.Evaluation,
 			Data:       s.data,
+			Loaded:     loaded,
 		},
 		dataHash: s.hash,
 	}
@@ -134,6 +167,9 @@ func prepare(c *experiments.Cell, s *source) (*cell, error) {
 
 // Parameters is the number of parameters of a cell's model.
 func (g *Grid) Parameters(c *experiments.Cell) int { return g.cells[c.ID].parameters }
+
+// Loaded is what the embeddings of a cell's model start from.
+func (g *Grid) Loaded(c *experiments.Cell) components.Loaded { return g.cells[c.ID].config.Loaded }
 
 // Metrics returns the metrics of a cell, as they are recorded.
 func (g *Grid) Metrics(c *experiments.Cell) []train.Metric { return g.cells[c.ID].config.Metrics }

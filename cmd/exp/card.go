@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"exp/components"
 	"exp/components/standard"
 	"exp/experiments"
 	"exp/registry"
@@ -18,6 +19,8 @@ type cardJSON struct {
 	Modules           []moduleJSON `json:"modules"`
 	Parameters        int          `json:"parameters"`
 	WithoutEmbeddings int          `json:"parameters_without_embeddings"`
+	Frozen            int          `json:"frozen_parameters"`
+	Loaded            []loadedJSON `json:"loaded_embeddings"`
 	SourceVocabulary  int          `json:"source_vocabulary"`
 	TargetVocabulary  int          `json:"target_vocabulary"`
 	Bridge            string       `json:"bridge"` // "none" where the decoder only looks at the memory
@@ -38,6 +41,31 @@ type moduleJSON struct {
 	Parameters int    `json:"parameters"`
 }
 
+// loadedJSON is a file that embeddings start from.
+type loadedJSON struct {
+	Side   string `json:"side"`
+	File   string `json:"file"`
+	Found  int    `json:"found"` // of the tokens of the vocabulary
+	Wanted int    `json:"wanted"`
+}
+
+func listLoaded(l components.Loaded) []loadedJSON {
+	list := []loadedJSON{}
+	for _, side := range []struct {
+		name    string
+		vectors *components.Vectors
+	}{{"source", l.Source}, {"target", l.Target}} {
+		if v := side.vectors; v != nil {
+			list = append(list, loadedJSON{side.name, v.Path, v.Found(), v.Wanted()})
+		}
+	}
+	return list
+}
+
+func (l loadedJSON) String() string {
+	return fmt.Sprintf("%s of %s %s tokens start as %s has them", formatCount(l.Found), formatCount(l.Wanted), l.Side, l.File)
+}
+
 // newCard makes the card of a cell of a prepared grid.
 func newCard(g *runner.Grid, c *experiments.Cell) (*cardJSON, error) {
 	card, err := g.Card(c)
@@ -46,7 +74,7 @@ func newCard(g *runner.Grid, c *experiments.Cell) (*cardJSON, error) {
 	}
 	j := &cardJSON{
 		Cell: c.Label(), Modules: modules(card.Tensors), Parameters: card.Parameters, WithoutEmbeddings: card.Parameters - card.Embeddings,
-		SourceVocabulary: card.Source, TargetVocabulary: card.Target, Bridge: card.Bridge,
+		Frozen: card.Frozen, Loaded: listLoaded(card.Loaded), SourceVocabulary: card.Source, TargetVocabulary: card.Target, Bridge: card.Bridge,
 		Pairs: card.Pairs, SourceTokens: card.SourceSteps, TargetTokens: card.TargetSteps,
 		Forward: float64(card.Forward) / float64(card.TargetSteps), Backward: float64(card.Backward) / float64(card.TargetSteps), Activations: card.Activations,
 	}
@@ -163,6 +191,12 @@ func printCard(w io.Writer, c *cardJSON) {
 	}
 	fmt.Fprintf(w, "\n%s\n", t.Render())
 	fmt.Fprintf(w, "parameters     %s, %s without embeddings\n", formatCount(c.Parameters), formatCount(c.WithoutEmbeddings))
+	if c.Frozen > 0 {
+		fmt.Fprintf(w, "frozen         %s of them\n", formatCount(c.Frozen))
+	}
+	for _, l := range c.Loaded {
+		fmt.Fprintf(w, "embeddings     %s\n", l)
+	}
 	fmt.Fprintf(w, "vocabularies   %s source and %s target tokens\n", formatCount(c.SourceVocabulary), formatCount(c.TargetVocabulary))
 	fmt.Fprintf(w, "bridge         %s\n", c.Bridge)
 	fmt.Fprintf(w, "largest batch  %s pairs, %s source and %s target tokens\n", formatCount(c.Pairs), formatCount(c.SourceTokens), formatCount(c.TargetTokens))

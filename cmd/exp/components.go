@@ -83,8 +83,9 @@ func allFamilies() []family {
 		}
 		all = append(all, entry)
 	}
-	training, evaluation := components.DefaultTraining(), components.DefaultEvaluation()
+	embeddings, training, evaluation := components.DefaultEmbeddings(), components.DefaultTraining(), components.DefaultEvaluation()
 	return append(all,
+		family{"embeddings", "[model.embeddings]", []component{{Doc: embeddings.Doc(), Options: describe(registry.Describe(embeddings))}}},
 		family{"train", "[train]", []component{{Doc: training.Doc(), Options: describe(registry.Describe(training))}}},
 		family{"evaluate", "[evaluate]", []component{{Doc: evaluation.Doc(), Options: describe(registry.Describe(evaluation))}}},
 	)

@@ -32,6 +32,7 @@ type planCell struct {
 	Steps      int                     `json:"steps"`
 	Trials     map[tracking.Status]int `json:"trials"`
 	Seconds    float64                 `json:"seconds"` // a trial; 0 where none is missing
+	Loaded     []loadedJSON            `json:"loaded_embeddings,omitempty"`
 }
 
 func newPlan(p *places) *cobra.Command {
@@ -88,7 +89,7 @@ func (p *places) plan(ctx context.Context, g *runner.Grid, workers int, timed bo
 	}
 	for i := range g.Cells {
 		cell := &g.Cells[i]
-		c := planCell{ID: cell.ID, Label: cell.Label(), Parameters: g.Parameters(cell), Steps: cell.Training.Steps, Trials: map[tracking.Status]int{}}
+		c := planCell{ID: cell.ID, Label: cell.Label(), Parameters: g.Parameters(cell), Steps: cell.Training.Steps, Trials: map[tracking.Status]int{}, Loaded: listLoaded(g.Loaded(cell))}
 		missing := 0
 		for _, t := range g.Trials() {
 			if t.Cell.ID != cell.ID {
@@ -161,6 +162,15 @@ func printPlan(w io.Writer, p *plan, timed bool) {
 		t.AppendRow([]any{c.Label, formatCount(c.Parameters), formatCount(c.Steps), trials, done, duration})
 	}
 	fmt.Fprintln(w, t.Render())
+	said := map[loadedJSON]bool{}
+	for _, c := range p.Cells {
+		for _, l := range c.Loaded {
+			if !said[l] {
+				said[l] = true
+				fmt.Fprintln(w, l)
+			}
+		}
+	}
 	fmt.Fprintf(w, "%s: %d of %d trials to train", p.Experiment, p.Missing, p.Trials)
 	if timed && p.Missing > 0 {
 		fmt.Fprintf(w, ", about %s on %d workers", formatDuration(time.Duration(p.Seconds*float64(time.Second))), p.Workers)

@@ -18,6 +18,7 @@ type leaf struct {
 	shape  Shape
 	dense  *tensor.Dense
 	packed []*packing
+	frozen bool
 }
 
 // packing is columns of a matrix in the kernel's layout, or in that of its

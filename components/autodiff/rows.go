@@ -24,7 +24,7 @@ func embed[F kernel.Float](t *Tape, table *Var, ids []int32) *Var {
 	size := table.Dim(1)
 	y := t.New(len(ids), size)
 	kernel.Gather(len(ids), size, Values[F](y), Values[F](table), ids)
-	if t.recording {
+	if t.recording && !table.Frozen() {
 		op := Record[embedOp[F]](t)
 		op.table, op.y, op.ids = table, y, ids
 	}

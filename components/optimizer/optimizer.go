@@ -20,11 +20,14 @@ func Register(c *components.Catalog) {
 	registry.Add(&c.Schedules, "linear", LinearOptions{Warmup: 0.05}, NewLinear)
 }
 
-// GradNorm is the Euclidean norm of the gradients of all parameters together.
-// It is NaN or infinite if any gradient is.
+// GradNorm is the Euclidean norm of the gradients of all parameters that are not
+// frozen together. It is NaN or infinite if any gradient is.
 func GradNorm(p *autodiff.Params) float64 {
 	sum := 0.0
 	for _, v := range p.All() {
+		if v.Frozen() {
+			continue
+		}
 		sum += kernel.SumSquares(autodiff.Grad[float32](v))
 	}
 	return math.Sqrt(sum)
@@ -69,7 +72,7 @@ type sgd struct {
 
 // NewSGD builds stochastic gradient descent.
 func NewSGD(o SGDOptions, d components.OptimizerDeps) (components.Optimizer, error) {
-	s := &sgd{o: o, params: d.Params.All()}
+	s := &sgd{o: o, params: d.Params.Trainable()}
 	if o.Momentum > 0 {
 		s.velocity = newBuffers(s.params)
 	}
@@ -124,7 +127,7 @@ type adam struct {
 
 // NewAdam builds Adam.
 func NewAdam(o AdamOptions, d components.OptimizerDeps) (components.Optimizer, error) {
-	a := &adam{o: o, params: d.Params.All()}
+	a := &adam{o: o, params: d.Params.Trainable()}
 	a.mean, a.square = newBuffers(a.params), newBuffers(a.params)
 	return a, nil
 }

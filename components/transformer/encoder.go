@@ -40,7 +40,7 @@ func NewEncoder(o EncoderOptions, d components.EncoderDeps) (components.Encoder,
 
 func newInput(o Options, p *autodiff.Params, embed func(size int) (components.Embedder, error)) (input, error) {
 	embedder, err := embed(o.ModelSize)
-	in := input{embedder: embedder, scale: math.Sqrt(float64(o.ModelSize)), dropout: o.Dropout}
+	in := input{embedder: components.ScaledBy(embedder, math.Sqrt(float64(o.ModelSize))), dropout: o.Dropout}
 	switch o.Positions {
 	case Sinusoidal:
 		in.positions = &nn.Positions{Sinusoids: nn.NewSinusoids(o.ModelSize)}

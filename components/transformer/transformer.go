@@ -201,14 +201,12 @@ func (r residual) output(t *autodiff.Tape, x, in, y *autodiff.Var) *autodiff.Var
 // input is the embedding, times √D, with positions.
 type input struct {
 	embedder  components.Embedder
-	scale     float64
 	positions *nn.Positions // nil without
 	dropout   float64
 }
 
 func (in input) forward(t *autodiff.Tape, s components.Sequences, from int) *autodiff.Var {
 	x := in.embedder.Embed(t, s)
-	autodiff.ScaleInPlace(t, x, in.scale)
 	if in.positions != nil {
 		in.positions.Add(t, x, s.Spans, from)
 	}

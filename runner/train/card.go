@@ -10,7 +10,9 @@ import (
 type Card struct {
 	Tensors    []TensorShape // in the order in which the model has them
 	Parameters int
-	Embeddings int    // of the parameters, those of the embeddings
+	Embeddings int // of the parameters, those of the embeddings
+	Frozen     int // of the parameters, those that are not trained
+	Loaded     components.Loaded
 	Bridge     string // how the decoder starts from the memory, "" where it does not
 	Source     int    // sizes of the vocabularies
 	Target     int
@@ -34,11 +36,14 @@ func NewCard(c Config) (*Card, error) {
 	if err != nil {
 		return nil, err
 	}
-	card := &Card{Parameters: t.model.Params.Count(), Source: c.Data.Source.Size(), Target: c.Data.Target.Size()}
+	card := &Card{Loaded: c.Loaded, Parameters: t.model.Params.Count(), Source: c.Data.Source.Size(), Target: c.Data.Target.Size()}
 	for _, v := range t.model.Params.All() {
 		card.Tensors = append(card.Tensors, TensorShape{v.Name(), v.Shape().Dims()})
+		if v.Frozen() {
+			card.Frozen += v.Size()
+		}
 	}
-	for _, v := range t.model.Embeddings {
+	for _, v := range t.model.Embeddings() {
 		card.Embeddings += v.Size()
 	}
 	if b, ok := t.model.Decoder.(components.Bridged); ok {

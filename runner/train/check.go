@@ -18,6 +18,9 @@ func Check(c Config) (parameters int, err error) {
 	if err := m.ReadSource(c.Data.Source); err != nil {
 		return 0, err
 	}
+	if err := m.CheckEmbeddings(c.Data.Source, c.Data.Target, c.Loaded); err != nil {
+		return 0, err
+	}
 	for _, s := range c.splits() {
 		if s.Len() == 0 {
 			return 0, fmt.Errorf("task: the %s split is empty", s.name)

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"exp/components"
 	"exp/runner/checkpoint"
 )
 
@@ -151,5 +154,66 @@ func TestResumeErrors(t *testing.T) {
 				t.Errorf("error is %v, want one with %q and the file", err, want)
 			}
 		})
+	}
+}
+
+// What embeddings start from is theirs before the first step, and where they are
+// frozen after the last; an interrupted training goes on with them.
+func TestLoadedEmbeddings(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "vectors.txt")
+	if err := os.WriteFile(path, []byte("a 1 2 3 4 5 6\nc -1 -2 -3 -4 -5 -6\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	with := func() Config {
+		c := config(t)
+		vectors, err := components.ReadVectors(path, c.Data.Source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Loaded.Source = vectors
+		c.Parts.Embeddings.Frozen = true
+		return c
+	}
+	c := with()
+	if _, err := Check(c); err != nil {
+		t.Fatal(err)
+	}
+	want := newMemory()
+	if err := Run(context.Background(), c, want); err != nil {
+		t.Fatal(err)
+	}
+	f, err := checkpoint.Read(c.Checkpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := f.Tensors["model.source_embedding.weight"].Values
+	if got := table[4*6 : 5*6]; !slices.Equal(got, []float32{1, 2, 3, 4, 5, 6}) {
+		t.Errorf("after training, the vector of a is %v", got)
+	}
+	if _, has := f.Tensors["optimizer.mean.source_embedding.weight"]; has {
+		t.Error("the optimizer has a state for a frozen table")
+	}
+
+	c = with()
+	ctx, stop := context.WithCancel(context.Background())
+	sink := newMemory()
+	sink.progress = func(step int) {
+		if step == 3 {
+			stop()
+		}
+	}
+	if err := Run(ctx, c, sink); !errors.Is(err, ErrInterrupted) {
+		t.Fatalf("error is %v", err)
+	}
+	if err := Run(context.Background(), c, sink); err != nil {
+		t.Fatal(err)
+	}
+	if got := sink.text(); got != want.text() {
+		t.Errorf("interrupted, the trial recorded\n%s\nwant\n%s", got, want.text())
+	}
+
+	c.Loaded.Source.Size = 5
+	if _, err := Check(c); err == nil || err.Error() != "model.embeddings.source_file: "+path+":1: has vectors of 5 numbers; the embedding has a size of 6" {
+		t.Errorf("error is %v", err)
 	}
 }

@@ -32,6 +32,7 @@ type Config struct {
 	Training   components.Training
 	Evaluation components.Evaluation
 	Data       *components.Data
+	Loaded     components.Loaded // what the embeddings start from
 	Seed       int64
 
 	Checkpoint      string        // the file, "" for none
@@ -119,6 +120,9 @@ func newTrial(c Config, sink Sink) (*trial, error) {
 	}
 	t.model.Number(c.Data.Numbers())
 	if err := t.model.ReadSource(c.Data.Source); err != nil {
+		return nil, err
+	}
+	if err := t.model.LoadEmbeddings(c.Loaded); err != nil {
 		return nil, err
 	}
 	if t.optimizer, err = c.Optimizer(components.OptimizerDeps{Params: params}); err != nil {
