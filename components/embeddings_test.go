@@ -153,7 +153,7 @@ func TestFrozen(t *testing.T) {
 		step := func() {
 			batch.Fill(pairs)
 			tape.Reset(true, true)
-			params.ZeroGrad()
+			params.ZeroGrad(tape)
 			loss, _ := m.Loss(tape, &batch, 0)
 			tape.Backward(loss)
 			norm = optimizer.GradNorm(params)

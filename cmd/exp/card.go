@@ -30,7 +30,8 @@ type cardJSON struct {
 	TargetTokens int     `json:"batch_target_tokens"`
 	Forward      float64 `json:"multiply_adds_token_forward"` // of matrix products, a target token
 	Backward     float64 `json:"multiply_adds_token_backward"`
-	Activations  int     `json:"activation_bytes"`
+	Activations  int     `json:"activation_bytes"` // what the forward pass takes
+	Step         int     `json:"step_bytes"`       // what a step takes beside parameters and optimizer
 }
 
 // moduleJSON is a module, with all that it holds, or a parameter, which has a
@@ -76,7 +77,7 @@ func newCard(g *runner.Grid, c *experiments.Cell) (*cardJSON, error) {
 		Cell: c.Label(), Modules: modules(card.Tensors), Parameters: card.Parameters, WithoutEmbeddings: card.Parameters - card.Embeddings,
 		Frozen: card.Frozen, Loaded: listLoaded(card.Loaded), SourceVocabulary: card.Source, TargetVocabulary: card.Target, Bridge: card.Bridge,
 		Pairs: card.Pairs, SourceTokens: card.SourceSteps, TargetTokens: card.TargetSteps,
-		Forward: float64(card.Forward) / float64(card.TargetSteps), Backward: float64(card.Backward) / float64(card.TargetSteps), Activations: card.Activations,
+		Forward: float64(card.Forward) / float64(card.TargetSteps), Backward: float64(card.Backward) / float64(card.TargetSteps), Activations: card.Activations, Step: card.Step,
 	}
 	if j.Bridge == "" {
 		j.Bridge = "none"
@@ -201,8 +202,10 @@ func printCard(w io.Writer, c *cardJSON) {
 	fmt.Fprintf(w, "bridge         %s\n", c.Bridge)
 	fmt.Fprintf(w, "largest batch  %s pairs, %s source and %s target tokens\n", formatCount(c.Pairs), formatCount(c.SourceTokens), formatCount(c.TargetTokens))
 	fmt.Fprintf(w, "multiply-adds  %s forward and %s backward a target token, of matrix products\n", formatCount(int(c.Forward)), formatCount(int(c.Backward)))
-	fmt.Fprintf(w, "activations    %s MB, forward and backward\n", fixed(float64(c.Activations)/1e6, 1))
+	fmt.Fprintf(w, "activations    %s MB, and %s MB with what the backward pass takes, gradients included\n", megabytes(c.Activations), megabytes(c.Step))
 }
+
+func megabytes(bytes int) string { return fixed(float64(bytes)/1e6, 1) }
 
 func anyList(list []int) []any {
 	values := make([]any, len(list))

@@ -28,7 +28,7 @@ prints under that name.
 
 The architecture is the tree of modules with the shapes of their parameters, and
 what a training step of the first epoch's largest batch takes: multiply-adds of
-matrix products, and memory beside parameters, gradients and optimizer.`,
+matrix products, and memory beside parameters and optimizer.`,
 		Example: `  exp show 3f9c21
   exp show 3f9c21 --json
   exp show quickstart

@@ -19,7 +19,8 @@ type Card struct {
 
 	Pairs, SourceSteps, TargetSteps int   // of the batch
 	Forward, Backward               int64 // multiply-adds of matrix products for the batch
-	Activations                     int   // bytes that the step takes beside parameters, gradients and optimizer
+	Activations                     int   // bytes of the tape after the forward pass
+	Step                            int   // bytes of the tape after the step, gradients included
 }
 
 // TensorShape is a parameter: its full name, dotted, and its shape.
@@ -54,12 +55,12 @@ func NewCard(c Config) (*Card, error) {
 	card.Pairs, card.SourceSteps, card.TargetSteps = t.batch.Source.Batch(), t.batch.Source.Steps(), t.batch.TargetOut.Steps()
 	t.tape.Reset(true, true)
 	t.tape.Seed(t.dropout)
+	t.model.Params.ZeroGrad(t.tape)
 	kernel.StartCount()
 	loss, _ := t.model.Loss(t.tape, &t.batch, c.Training.LabelSmoothing)
-	card.Forward = kernel.StopCount()
+	card.Forward, card.Activations = kernel.StopCount(), t.tape.Mem()
 	kernel.StartCount()
 	t.tape.Backward(loss)
-	card.Backward = kernel.StopCount()
-	card.Activations = t.tape.Mem()
+	card.Backward, card.Step = kernel.StopCount(), t.tape.Mem()
 	return card, nil
 }
