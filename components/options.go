@@ -1,6 +1,8 @@
 package components
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 
 	"exp/registry"
@@ -13,6 +15,7 @@ type Training struct {
 	BatchSize      int     `toml:"batch_size" oneof:"batch" doc:"pairs an update"`
 	BatchTokens    int     `toml:"batch_tokens" oneof:"batch" doc:"target tokens an update, at most, if all its targets were as long as the longest"`
 	ClipNorm       float64 `toml:"clip_norm" doc:"largest global norm of the gradient (Pascanu et al. 2013); 0: any"`
+	InitFrom       string  `toml:"init_from" content:"file" doc:"safetensors file with every parameter's first values, as exp weights export writes it; \"\": drawn from the seed"`
 	LabelSmoothing float64 `toml:"label_smoothing" doc:"probability spread evenly over the vocabulary (Szegedy et al. 2016), in [0, 1)"`
 }
 
@@ -38,6 +41,19 @@ func (o Training) Validate() error {
 		registry.AtLeast("clip_norm", o.ClipNorm, 0),
 		registry.InRange("label_smoothing", o.LabelSmoothing, 0, 1),
 	)
+}
+
+// Identity is a hash of the content of the file that training starts from, empty
+// where there is none.
+func (o Training) Identity() (string, error) {
+	if o.InitFrom == "" {
+		return "", nil
+	}
+	h := sha256.New()
+	if err := hashFile(h, o.InitFrom); err != nil {
+		return "", registry.Fault{Key: "init_from", Problem: err.Error()}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // Evaluation is the [evaluate] table. The metrics are components.

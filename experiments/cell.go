@@ -33,7 +33,7 @@ type Cell struct {
 
 	embeddings, training, evaluation []registry.Option // as options
 
-	vectors string // hash of the files of the embeddings, "" without
+	vectors, weights string // hash of the files of the embeddings, and of that which training starts from; "" without
 }
 
 // AxisValue is where a cell is on an axis.
@@ -140,7 +140,10 @@ func (d *decoder) cell(top *registry.Table, partial bool) (*Cell, error) {
 
 	train := section("train")
 	c.Training, c.training, err = registry.DecodeOptions(train, components.DefaultTraining(), "optimizer", "schedule")
-	report(err)
+	if report(err) && !d.noData {
+		c.weights, err = d.hashed("weights "+c.Training.InitFrom, c.Training.Identity)
+		report(registry.At(train, err))
+	}
 	c.Optimizer, err = component(&d.catalog.Optimizers, train, "optimizer", byDefault{"adam", train.Origin})
 	if report(err) {
 		_, err = c.Optimizer.Build(components.OptimizerDeps{Params: autodiff.Declare()})

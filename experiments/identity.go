@@ -38,7 +38,10 @@ func (c *Cell) identity() string {
 		fmt.Fprintf(&b, "vectors %s\n", c.vectors)
 		identify(&b, "model.embeddings", registry.Component{Version: registry.Version(c.Parts.Embeddings), Options: withoutFiles(c.embeddings)})
 	}
-	identify(&b, "train", registry.Component{Version: registry.Version(components.DefaultTraining()), Options: c.training})
+	if c.weights != "" {
+		fmt.Fprintf(&b, "weights %s\n", c.weights)
+	}
+	identify(&b, "train", registry.Component{Version: registry.Version(components.DefaultTraining()), Options: withoutFiles(c.training)})
 	identify(&b, "train.optimizer", c.Optimizer.Component)
 	identify(&b, "train.schedule", c.Schedule.Component)
 	identify(&b, "evaluate", registry.Component{Version: registry.Version(components.DefaultEvaluation()), Options: c.evaluation})

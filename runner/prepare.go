@@ -9,6 +9,7 @@ import (
 	"exp/components"
 	"exp/experiments"
 	"exp/registry"
+	"exp/runner/checkpoint"
 	"exp/runner/train"
 )
 
@@ -60,6 +61,7 @@ func prepareGrid(e *experiments.Experiment, load func(taskChoice) (*source, erro
 	g := &Grid{Experiment: e, cells: map[string]*cell{}}
 	loaded := map[string]*source{}
 	vectors := map[vectorsOf]*components.Vectors{}
+	weights := map[string]*checkpoint.File{}
 	var faults []error
 	for i := range e.Cells {
 		c := &e.Cells[i]
@@ -74,9 +76,15 @@ func prepareGrid(e *experiments.Experiment, load func(taskChoice) (*source, erro
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", e.Path, err)
 		}
-		prepared, err := prepare(c, loaded[c.Data], read)
+		first, err := readWeights(c.Training.InitFrom, weights)
 		if err != nil {
-			faults = append(faults, fmt.Errorf("%s: %s%w", e.Path, where(c), err))
+			return nil, fmt.Errorf("%s: train.init_from: %w", e.Path, err)
+		}
+		prepared, err := prepare(c, loaded[c.Data], read, first)
+		if err != nil {
+			for _, err := range registry.Split(err) {
+				faults = append(faults, fmt.Errorf("%s: %s%w", e.Path, where(c), err))
+			}
 			continue
 		}
 		g.cells[c.ID] = prepared
@@ -140,7 +148,20 @@ func readVectors(o components.Embeddings, data *components.Data, known map[vecto
 	return l, errors.Join(source, target)
 }
 
-func prepare(c *experiments.Cell, s *source, loaded components.Loaded) (*cell, error) {
+// readWeights reads the file that a training starts from, each once.
+func readWeights(path string, known map[string]*checkpoint.File) (*checkpoint.File, error) {
+	if path == "" || known[path] != nil {
+		return known[path], nil
+	}
+	f, err := checkpoint.Import(path)
+	if err != nil {
+		return nil, err
+	}
+	known[path] = &f
+	return &f, nil
+}
+
+func prepare(c *experiments.Cell, s *source, loaded components.Loaded, weights *checkpoint.File) (*cell, error) {
 	p := &cell{
 		config: train.Config{
 			Parts:      c.Parts,
@@ -150,6 +171,7 @@ func prepare(c *experiments.Cell, s *source, loaded components.Loaded) (*cell, e
 			Evaluation: c.Evaluation,
 			Data:       s.data,
 			Loaded:     loaded,
+			Weights:    weights,
 		},
 		dataHash: s.hash,
 	}

@@ -108,7 +108,7 @@ func (g *Grid) trial(ctx context.Context, t experiments.Trial, o Options) (Resul
 	c := g.cells[t.Cell.ID]
 	config := c.config
 	config.Seed = t.Seed
-	config.Checkpoint = filepath.Join(o.Checkpoints, t.ID+".safetensors")
+	config.Checkpoint = CheckpointOf(o.Checkpoints, t.ID)
 	config.CheckpointEvery = o.CheckpointEvery
 
 	store := context.WithoutCancel(ctx) // what has begun is recorded, come what may
@@ -145,6 +145,11 @@ func (g *Grid) trial(ctx context.Context, t experiments.Trial, o Options) (Resul
 		return Result{Status: tracking.Failed, Err: err, Trained: true}, err
 	}
 	return result, nil
+}
+
+// CheckpointOf is the file of a trial's checkpoint.
+func CheckpointOf(checkpoints, trial string) string {
+	return filepath.Join(checkpoints, trial+".safetensors")
 }
 
 // outcome is the status of a training that returned err.

@@ -205,7 +205,7 @@ func printCard(w io.Writer, c *cardJSON) {
 	fmt.Fprintf(w, "activations    %s MB, and %s MB with what the backward pass takes, gradients included\n", megabytes(c.Activations), megabytes(c.Step))
 }
 
-func megabytes(bytes int) string { return fixed(float64(bytes)/1e6, 1) }
+func megabytes(bytes int) string { return fixed(float64(bytes)/1e6, 2) }
 
 func anyList(list []int) []any {
 	values := make([]any, len(list))

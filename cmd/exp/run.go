@@ -74,7 +74,7 @@ func (p *places) run(ctx context.Context, path string, set []string, workers int
 		fmt.Fprintln(stderr, "\nexp: interrupted: finishing the steps under way and writing checkpoints; interrupt again to end at once")
 	})
 	results, err := runner.Run(ctx, grid, runner.Options{
-		Store: store, Checkpoints: filepath.Join(p.runs, "checkpoints"), Workers: workers, Observer: bars,
+		Store: store, Checkpoints: p.checkpoints(), Workers: workers, Observer: bars,
 		Code: runner.CodeVersion(), CheckpointEvery: every,
 	})
 	note()
@@ -120,6 +120,9 @@ func verdict(e *experiments.Experiment, results []runner.Result, rendered error)
 }
 
 func (p *places) database() string { return filepath.Join(p.runs, "exp.db") }
+
+// checkpoints is the folder of the trials' checkpoints.
+func (p *places) checkpoints() string { return filepath.Join(p.runs, "checkpoints") }
 
 // setFlag adds --set.
 func setFlag(c *cobra.Command, set *[]string) {

@@ -115,30 +115,60 @@ func replace(path string, write func(*os.File) error) (err error) {
 	return folder.Sync()
 }
 
-// Read returns what is at path. The error is fs.ErrNotExist where there is
-// nothing, and [ErrDamaged] where it is not what was written.
+// Read returns what [Write] has put at path. The error is fs.ErrNotExist where
+// there is nothing, and [ErrDamaged] where it is not what was written.
 func Read(path string) (File, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return File{}, err
 	}
-	damaged := func(why any) (File, error) {
-		return File{}, fmt.Errorf("%s: %w (%v); remove it to train the trial again from its start", path, ErrDamaged, why)
+	f, sum, err := parse(content)
+	if err == nil && f.Info[checksumKey] != sum {
+		err = errChecksum
 	}
+	if err != nil {
+		return File{}, fmt.Errorf("%s: %w (%v); remove it to train the trial again from its start", path, ErrDamaged, err)
+	}
+	delete(f.Info, checksumKey)
+	return f, nil
+}
+
+// Import returns what is in a safetensors file, whoever has written it. Its
+// tensors must be F32, and its checksum right, if it has one.
+func Import(path string) (File, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return File{}, err
+	}
+	f, sum, err := parse(content)
+	if stated, ok := f.Info[checksumKey]; err == nil && ok && stated != sum {
+		err = errChecksum
+	}
+	if err != nil {
+		return File{}, fmt.Errorf("%s: %w", path, err)
+	}
+	delete(f.Info, checksumKey)
+	return f, nil
+}
+
+var errChecksum = errors.New("its checksum is another one")
+
+// parse reads a safetensors file, and computes its checksum.
+func parse(content []byte) (f File, sum string, err error) {
 	parsed, err := safetensors.Deserialize(content)
 	if err != nil {
-		return damaged(err)
+		return File{}, "", err
 	}
 	_, metadata, err := safetensors.ReadMetadata(content)
 	if err != nil {
-		return damaged(err)
+		return File{}, "", err
 	}
 	views := map[string]safetensors.TensorView{}
-	f := File{Tensors: map[string]Tensor{}, Info: maps.Clone(metadata.Metadata())}
+	f = File{Tensors: map[string]Tensor{}, Info: maps.Clone(metadata.Metadata())}
 	for _, named := range parsed.Tensors() {
 		view := named.TensorView
 		if view.DType() != safetensors.F32 {
-			return damaged(fmt.Sprintf("tensor %s is %v, not F32", named.Name, view.DType()))
+			return File{}, "", fmt.Errorf("tensor %s is %v, not F32", named.Name, view.DType())
 		}
 		views[named.Name] = view
 		t := Tensor{Values: make([]float32, len(view.Data())/4)}
@@ -150,11 +180,7 @@ func Read(path string) (File, error) {
 		}
 		f.Tensors[named.Name] = t
 	}
-	if f.Info[checksumKey] != checksum(views, f.Info) {
-		return damaged("its checksum is another one")
-	}
-	delete(f.Info, checksumKey)
-	return f, nil
+	return f, checksum(views, f.Info), nil
 }
 
 // Exists says whether there is a file at path.

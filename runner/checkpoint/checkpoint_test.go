@@ -1,12 +1,15 @@
 package checkpoint
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -79,5 +82,49 @@ func TestDamage(t *testing.T) {
 		changed := append([]byte(nil), whole...)
 		changed[i] ^= 0x10
 		check("change", i, changed)
+	}
+}
+
+// A file that another program wrote, without our checksum, is imported, and one
+// with a wrong checksum is not.
+func TestImport(t *testing.T) {
+	const header = `{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`
+	content := append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...)
+	content = append(content, 0, 0, 128, 63, 0, 0, 0, 192)
+	path := filepath.Join(t.TempDir(), "other.safetensors")
+	if err := os.WriteFile(path, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Import(path)
+	if err != nil || !reflect.DeepEqual(got.Tensors, map[string]Tensor{"w": {Shape: []int{2}, Values: []float32{1, -2}}}) {
+		t.Errorf("read %v, %v", got, err)
+	}
+	if _, err := Read(path); !errors.Is(err, ErrDamaged) {
+		t.Errorf("as a checkpoint: error is %v, want ErrDamaged", err)
+	}
+	half := bytes.Replace(content, []byte("F32"), []byte("I32"), 1)
+	if err := os.WriteFile(path, half, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Import(path); err == nil || !strings.HasSuffix(err.Error(), "tensor w is I32, not F32") {
+		t.Errorf("error is %v", err)
+	}
+
+	if err := Write(path, example()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Import(path); err != nil || !reflect.DeepEqual(got, example()) {
+		t.Errorf("read %v, %v", got, err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole[len(whole)-1] ^= 1
+	if err := os.WriteFile(path, whole, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Import(path); !errors.Is(err, errChecksum) {
+		t.Errorf("error is %v, want one of the checksum", err)
 	}
 }

@@ -1,11 +1,13 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"exp/components"
 	"exp/components/autodiff"
+	"exp/registry"
 )
 
 // Check says whether the model can be built and can read the data, without
@@ -20,6 +22,14 @@ func Check(c Config) (parameters int, err error) {
 	}
 	if err := m.CheckEmbeddings(c.Data.Source, c.Data.Target, c.Loaded); err != nil {
 		return 0, err
+	}
+	if c.Weights != nil {
+		if err := checkWeights(m.Params, *c.Weights, ""); err != nil {
+			return 0, registry.Under("train.init_from", prefixed(c.Training.InitFrom, err))
+		}
+		if c.Loaded != (components.Loaded{}) {
+			return 0, errors.New("train.init_from: gives the embeddings too; leave out the files of model.embeddings")
+		}
 	}
 	for _, s := range c.splits() {
 		if s.Len() == 0 {
@@ -45,6 +55,15 @@ func Check(c Config) (parameters int, err error) {
 		}
 	}
 	return m.Params.Count(), nil
+}
+
+// prefixed says of each error in which file it is.
+func prefixed(path string, err error) error {
+	var errs []error
+	for _, e := range registry.Split(err) {
+		errs = append(errs, fmt.Errorf("%s: %w", path, e))
+	}
+	return errors.Join(errs...)
 }
 
 type namedSplit struct {

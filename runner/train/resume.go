@@ -7,8 +7,10 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"exp/components/autodiff"
 	"exp/runner/checkpoint"
 )
 
@@ -54,14 +56,8 @@ func (t *trial) resume() error {
 	if err != nil || step < 0 || step > t.Training.Steps {
 		return fmt.Errorf("%s: is of step %q, and the training has %d steps", t.Checkpoint, f.Info[stepKey], t.Training.Steps)
 	}
-	for _, v := range t.model.Params.All() {
-		values, err := t.tensor(f, modelPrefix+v.Name(), v.Size())
-		if err != nil {
-			return err
-		}
-		if err := t.model.Params.Set(v, values); err != nil {
-			return err
-		}
+	if err := t.start(f, modelPrefix); err != nil {
+		return fmt.Errorf("%s: %w; remove it to train the trial again from its start", t.Checkpoint, err)
 	}
 	state := t.optimizer.State()
 	for _, name := range slices.Sorted(maps.Keys(state)) {
@@ -74,6 +70,58 @@ func (t *trial) resume() error {
 	t.step = step
 	t.order.skip(step)
 	return t.sink.Resume(step)
+}
+
+// start gives the parameters the values that f has under prefix.
+func (t *trial) start(f checkpoint.File, prefix string) error {
+	if err := checkWeights(t.model.Params, f, prefix); err != nil {
+		return err
+	}
+	for _, v := range t.model.Params.All() {
+		if err := t.model.Params.Set(v, f.Tensors[prefix+v.Name()].Values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkWeights says which parameters f lacks under prefix, which tensors it has
+// that are none, and which have another shape.
+func checkWeights(p *autodiff.Params, f checkpoint.File, prefix string) error {
+	var errs []error
+	known := map[string]bool{}
+	for _, v := range p.All() {
+		known[v.Name()] = true
+		tensor, ok := f.Tensors[prefix+v.Name()]
+		switch {
+		case !ok:
+			errs = append(errs, fmt.Errorf("lacks %s %v", v.Name(), v.Shape()))
+		case !slices.Equal(tensor.Shape, v.Shape().Dims()):
+			errs = append(errs, fmt.Errorf("has %s of shape %v, and the model's is %v", v.Name(), tensor.Shape, v.Shape()))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Tensors)) {
+		if name, ours := strings.CutPrefix(name, prefix); ours && !known[name] {
+			errs = append(errs, fmt.Errorf("has %s, which is no parameter of the model", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Weights returns the parameters that a checkpoint holds, by their names, and
+// the step that it is of.
+func Weights(path string) (f checkpoint.File, step string, err error) {
+	f, err = checkpoint.Read(path)
+	if err != nil {
+		return f, "", err
+	}
+	weights := checkpoint.File{Tensors: map[string]checkpoint.Tensor{}}
+	for name, tensor := range f.Tensors {
+		if name, ok := strings.CutPrefix(name, modelPrefix); ok {
+			weights.Tensors[name] = tensor
+		}
+	}
+	return weights, f.Info[stepKey], nil
 }
 
 func (t *trial) tensor(f checkpoint.File, name string, size int) ([]float32, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -140,7 +141,7 @@ func TestResumeErrors(t *testing.T) {
 		"has no tensor optimizer.mean.output.bias": func(t *testing.T, c *Config) {
 			rewrite(t, c.Checkpoint, func(f checkpoint.File) { delete(f.Tensors, "optimizer.mean.output.bias") })
 		},
-		"tensor model.output.bias has shape [1], not 9 elements": func(t *testing.T, c *Config) {
+		"has output.bias of shape [1], and the model's is [9]": func(t *testing.T, c *Config) {
 			rewrite(t, c.Checkpoint, func(f checkpoint.File) {
 				f.Tensors["model.output.bias"] = checkpoint.Tensor{Shape: []int{1}, Values: []float32{1}}
 			})
@@ -215,5 +216,60 @@ func TestLoadedEmbeddings(t *testing.T) {
 	c.Loaded.Source.Size = 5
 	if _, err := Check(c); err == nil || err.Error() != "model.embeddings.source_file: "+path+":1: has vectors of 5 numbers; the embedding has a size of 6" {
 		t.Errorf("error is %v", err)
+	}
+}
+
+// What is written of a trained model and read by another is the same to the bit,
+// and a file that does not fit is refused with all that is wrong.
+func TestWeights(t *testing.T) {
+	trained := config(t)
+	if err := Run(context.Background(), trained, newMemory()); err != nil {
+		t.Fatal(err)
+	}
+	f, step, err := Weights(trained.Checkpoint)
+	if err != nil || step != "8" {
+		t.Fatalf("step %s, %v", step, err)
+	}
+	path := filepath.Join(t.TempDir(), "weights.safetensors")
+	if err := checkpoint.Write(path, f); err != nil {
+		t.Fatal(err)
+	}
+	read, err := checkpoint.Import(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := newTrial(trained, newMemory())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := want.resume(); err != nil {
+		t.Fatal(err)
+	}
+	c := config(t)
+	c.Seed, c.Weights, c.Training.InitFrom = 2, &read, "weights.safetensors"
+	if _, err := Check(c); err != nil {
+		t.Fatal(err)
+	}
+	got, err := newTrial(c, newMemory())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range want.model.Params.All() {
+		for j, x := range v.Float32s() {
+			if y := got.model.Params.All()[i].Float32s()[j]; math.Float32bits(x) != math.Float32bits(y) {
+				t.Fatalf("element %d of %s is %v, want %v", j, v.Name(), y, x)
+			}
+		}
+	}
+
+	delete(read.Tensors, "output.bias")
+	read.Tensors["output.wieght"] = read.Tensors["output.weight"]
+	read.Tensors["encoder.layer0.weight_hh"] = checkpoint.Tensor{Shape: []int{8, 32}, Values: make([]float32, 8*32)}
+	_, err = Check(c)
+	const wrong = `train.init_from: weights.safetensors: has encoder.layer0.weight_hh of shape [8 32], and the model's is [32 8]
+train.init_from: weights.safetensors: lacks output.bias [9]
+train.init_from: weights.safetensors: has output.wieght, which is no parameter of the model`
+	if err == nil || err.Error() != wrong {
+		t.Errorf("error is\n%v\nwant\n%s", err, wrong)
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"exp/components/autodiff"
 	"exp/components/optimizer"
 	"exp/registry"
+	"exp/runner/checkpoint"
 )
 
 // Config is a trial to train.
@@ -33,6 +34,7 @@ type Config struct {
 	Evaluation components.Evaluation
 	Data       *components.Data
 	Loaded     components.Loaded // what the embeddings start from
+	Weights    *checkpoint.File  // every parameter's first values, nil where they are drawn
 	Seed       int64
 
 	Checkpoint      string        // the file, "" for none
@@ -124,6 +126,11 @@ func newTrial(c Config, sink Sink) (*trial, error) {
 	}
 	if err := t.model.LoadEmbeddings(c.Loaded); err != nil {
 		return nil, err
+	}
+	if c.Weights != nil {
+		if err := t.start(*c.Weights, ""); err != nil {
+			return nil, err
+		}
 	}
 	if t.optimizer, err = c.Optimizer(components.OptimizerDeps{Params: params}); err != nil {
 		return nil, fmt.Errorf("train.optimizer: %w", err)
