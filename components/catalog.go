@@ -8,6 +8,7 @@ import (
 
 // Catalog is what a configuration can name.
 type Catalog struct {
+	FrontEnds  registry.Kind[FrontEnd, FrontEndDeps]
 	Encoders   registry.Kind[Encoder, EncoderDeps]
 	Decoders   registry.Kind[Decoder, DecoderDeps]
 	Attentions registry.Kind[Attention, AttentionDeps]
@@ -22,6 +23,7 @@ type Catalog struct {
 // NewCatalog returns an empty catalog.
 func NewCatalog() *Catalog {
 	c := &Catalog{}
+	c.FrontEnds.Name = "front_end"
 	c.Encoders.Name = "encoder"
 	c.Decoders.Name = "decoder"
 	c.Attentions.Name = "attention"
@@ -36,9 +38,9 @@ func NewCatalog() *Catalog {
 // Families returns the kinds of components, in the order in which they are
 // shown.
 func (c *Catalog) Families() []registry.Family {
-	families := []registry.Family{&c.Tasks, &c.Encoders, &c.Decoders, &c.Attentions, &c.Outputs, &c.Optimizers, &c.Schedules, &c.Metrics}
+	families := []registry.Family{&c.Tasks, &c.FrontEnds, &c.Encoders, &c.Decoders, &c.Attentions, &c.Outputs, &c.Optimizers, &c.Schedules, &c.Metrics}
 	if c.Layers != nil {
-		families = slices.Insert(families, 3, c.Layers)
+		families = slices.Insert(families, 4, c.Layers)
 	}
 	return families
 }

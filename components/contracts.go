@@ -8,6 +8,22 @@ type Embedder interface {
 	Embed(t *autodiff.Tape, s Sequences) *autodiff.Var
 }
 
+// FrontEnd makes vectors of frames, for an encoder to read.
+type FrontEnd interface {
+	// Forward maps the sequences of frames in x [Σ lengths, F] to sequences of
+	// vectors [Σ lengths', E], which may be shorter, and says where these lie.
+	Forward(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans) (*autodiff.Var, autodiff.Spans)
+	// Length is how many vectors it makes of so many frames.
+	Length(frames int) int
+}
+
+// FrontEndDeps is what a front end is given when it is built.
+type FrontEndDeps struct {
+	Params    *autodiff.Params
+	FrameSize int // F
+	Size      int // E
+}
+
 // Encoder reads a source.
 type Encoder interface {
 	// MemorySize is M, the width of the memory.
@@ -35,11 +51,18 @@ type Splitting interface {
 	SetSeparator(id int32)
 }
 
+// Shortening is what an encoder implements whose memory is shorter than its
+// source.
+type Shortening interface {
+	// Length is the length of the memory of a source of so many steps.
+	Length(steps int) int
+}
+
 // Memory is what an encoder makes of a source: states for its tokens, or for
 // parts of it.
 type Memory struct {
 	States *autodiff.Var  // [Σ lengths, M]
-	Spans  autodiff.Spans // of the sources in States
+	Spans  autodiff.Spans // of what there is of each source in States
 	Final  []FinalState   // one a layer, from the lowest; none where the encoder has no final state
 
 	Pointed bool // set by the model: its output points at the source, and wants what Decoded says of that
@@ -111,6 +134,11 @@ type Chooser interface {
 	// Chosen returns, by option, the value that the default stands for here.
 	Chosen() map[string]string
 }
+
+// Aligned is what a decoder implements that says a class for each step of the
+// memory: its targets are as long as that, without [Bos] and [Eos], and the
+// classes are the tokens of the target that are not special, from 0.
+type Aligned interface{ Aligned() }
 
 // Bridged is what a decoder implements that starts from the memory, not only
 // looks at it.

@@ -51,8 +51,30 @@ func (v *Vocabulary) Token(id int32) string { return v.tokens[id] }
 // Equal says whether two vocabularies number the same tokens in the same way.
 func (v *Vocabulary) Equal(w *Vocabulary) bool { return slices.Equal(v.tokens, w.tokens) }
 
-// Pair is one example: source and target tokens, without [Bos] and [Eos].
-type Pair struct{ Source, Target []int32 }
+// Frames is a sequence of real-valued frames of one size, or several one after
+// the other.
+type Frames struct {
+	Values []float32 // [steps, Size]
+	Size   int       // F, numbers a frame
+}
+
+// Steps is the number of frames.
+func (f Frames) Steps() int {
+	if f.Size == 0 {
+		return 0
+	}
+	return len(f.Values) / f.Size
+}
+
+// Pair is one example: source and target tokens, without [Bos] and [Eos]. A
+// source may be frames in the place of tokens.
+type Pair struct {
+	Source, Target []int32
+	Frames         Frames
+}
+
+// SourceSteps is the length of the source, in tokens or frames.
+func (p Pair) SourceSteps() int { return len(p.Source) + p.Frames.Steps() }
 
 // Split is the examples of one part of a task's data. Pair is safe for several
 // goroutines at once, and its slices must not be written to.
@@ -71,7 +93,16 @@ func (p Pairs) Pair(i int) Pair { return p[i] }
 // example. It is shared by the trials of a process and never written to.
 type Data struct {
 	Train, Valid, Test Split
-	Source, Target     *Vocabulary
+	Source, Target     *Vocabulary // Source is nil where sources are frames
+	FrameSize          int         // F, 0 where they are tokens
+}
+
+// SourceSize is the number of source tokens, or of numbers a frame.
+func (d *Data) SourceSize() int {
+	if d.Source == nil {
+		return d.FrameSize
+	}
+	return d.Source.Size()
 }
 
 // Task is where pairs come from. Making one reads nothing.
@@ -85,23 +116,46 @@ type Task interface {
 	Load() (*Data, error)
 }
 
+// FrameTask is what a task implements whose sources are frames.
+type FrameTask interface {
+	// FrameSize is F.
+	FrameSize() int
+}
+
+// FrameSize is the numbers a frame of a task's sources, 0 where they are tokens.
+func FrameSize(t Task) int {
+	if f, ok := t.(FrameTask); ok {
+		return f.FrameSize()
+	}
+	return 0
+}
+
 // TaskDeps is what a task is given when it is built.
 type TaskDeps struct{}
 
-// Sequences is a batch of token sequences, one after the other: nothing fills
+// Sequences is a batch of sequences of tokens or of frames, one after the other: nothing fills
 // the shorter ones up to the longest, so nothing is computed for what is not there.
 // What a component makes of them lies likewise, [Σ lengths, D].
 type Sequences struct {
 	Tokens []int32 // [Σ lengths]
 	autodiff.Spans
+	Frames   Frames        // [Σ lengths, F], in the place of tokens
+	Embedded *autodiff.Var // [Σ lengths, E]: what the model's front end has made of frames
 }
 
 // Steps is the number of steps of all sequences together, Σ lengths.
-func (s *Sequences) Steps() int { return len(s.Tokens) }
+func (s *Sequences) Steps() int { return len(s.Tokens) + s.Frames.Steps() }
 
 // Clear takes the sequences out, and keeps the memory.
 func (s *Sequences) Clear() {
 	s.Tokens, s.Starts, s.Lengths = s.Tokens[:0], s.Starts[:0], s.Lengths[:0]
+	s.Frames.Values = s.Frames.Values[:0]
+}
+
+// AddFrames appends a sequence of frames, of the size of those that are there.
+func (s *Sequences) AddFrames(f Frames) {
+	s.Starts, s.Lengths = append(s.Starts, int32(s.Frames.Steps())), append(s.Lengths, int32(f.Steps()))
+	s.Frames.Values, s.Frames.Size = append(s.Frames.Values, f.Values...), f.Size
 }
 
 // Add appends a sequence.
@@ -116,15 +170,42 @@ type Batch struct{ Source, TargetIn, TargetOut Sequences }
 
 // Fill makes b the batch of pairs, reusing its memory.
 func (b *Batch) Fill(pairs []Pair) {
-	b.Source.Clear()
-	b.TargetIn.Clear()
-	b.TargetOut.Clear()
+	b.clear()
 	for _, p := range pairs {
-		b.Source.Add(p.Source...)
+		b.addSource(p)
 		b.TargetIn.Add(Bos)
 		b.TargetIn.extend(p.Target...)
 		b.TargetOut.Add(p.Target...)
 		b.TargetOut.extend(Eos)
+	}
+}
+
+// FillAligned makes b the batch of pairs for an [Aligned] decoder, reusing its
+// memory: TargetIn and TargetOut are the classes of the target tokens, which have
+// no special ones among them.
+func (b *Batch) FillAligned(pairs []Pair) {
+	b.clear()
+	for _, p := range pairs {
+		b.addSource(p)
+		b.TargetOut.Add()
+		for _, token := range p.Target {
+			b.TargetOut.extend(token - NumSpecial)
+		}
+	}
+	b.TargetIn = b.TargetOut
+}
+
+func (b *Batch) clear() {
+	b.Source.Clear()
+	b.TargetIn.Clear()
+	b.TargetOut.Clear()
+}
+
+func (b *Batch) addSource(p Pair) {
+	if p.Frames.Size > 0 {
+		b.Source.AddFrames(p.Frames)
+	} else {
+		b.Source.Add(p.Source...)
 	}
 }
 

@@ -30,9 +30,9 @@ func TestFill(t *testing.T) {
 	b.Fill([]Pair{{Source: []int32{9, 9, 9, 9}, Target: []int32{9, 9, 9}}, {Source: []int32{9}}, {}}) // memory to reuse
 	b.Fill([]Pair{{Source: []int32{4, 5}, Target: []int32{6}}, {Source: []int32{7}, Target: []int32{8, 9}}})
 	want := Batch{
-		Source:    Sequences{[]int32{4, 5, 7}, autodiff.Spans{Starts: []int32{0, 2}, Lengths: []int32{2, 1}}},
-		TargetIn:  Sequences{[]int32{Bos, 6, Bos, 8, 9}, autodiff.Spans{Starts: []int32{0, 2}, Lengths: []int32{2, 3}}},
-		TargetOut: Sequences{[]int32{6, Eos, 8, 9, Eos}, autodiff.Spans{Starts: []int32{0, 2}, Lengths: []int32{2, 3}}},
+		Source:    Sequences{Tokens: []int32{4, 5, 7}, Spans: autodiff.Spans{Starts: []int32{0, 2}, Lengths: []int32{2, 1}}},
+		TargetIn:  Sequences{Tokens: []int32{Bos, 6, Bos, 8, 9}, Spans: autodiff.Spans{Starts: []int32{0, 2}, Lengths: []int32{2, 3}}},
+		TargetOut: Sequences{Tokens: []int32{6, Eos, 8, 9, Eos}, Spans: autodiff.Spans{Starts: []int32{0, 2}, Lengths: []int32{2, 3}}},
 	}
 	if !reflect.DeepEqual(b, want) {
 		t.Errorf("batch is\n%+v\nwant\n%+v", b, want)

@@ -11,6 +11,9 @@ import (
 // the source vocabulary. A model that points at the source says such numbers, and
 // a target may have them: to all others they are [Unk].
 func (d *Data) Numbers() []int32 {
+	if d.Source == nil {
+		return nil // frames have no numbers
+	}
 	numbers := make([]int32, d.Source.Size())
 	for id := range numbers {
 		numbers[id] = int32(id)

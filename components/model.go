@@ -16,6 +16,7 @@ type Parts struct {
 	Output    registry.Build[Output, OutputDeps]       // nil for [DefaultOutput]
 
 	Embeddings Embeddings
+	FrontEnd   registry.Build[FrontEnd, FrontEndDeps] // of frames; nil where sources are tokens
 }
 
 // Model is an encoder, a decoder and an attention with the embeddings before
@@ -27,22 +28,28 @@ type Model struct {
 	Output  Output
 
 	tables     tables
-	vocabulary int     // V
-	numbers    []int32 // see [Data.Numbers]
+	frontEnd   FrontEnd // nil where sources are tokens
+	vocabulary int      // V, or the classes of an aligned decoder
+	numbers    []int32  // see [Data.Numbers]
 }
 
 // NewModel builds the parts with their parameters in params, for vocabularies
-// of the sizes given. An error says why the parts do not fit.
+// of the sizes given; with a front end the source's is that of its frames. An
+// error says why the parts do not fit.
 func NewModel(parts Parts, params *autodiff.Params, sourceSize, targetSize int) (*Model, error) {
 	m := &Model{Params: params, tables: tables{Embeddings: parts.Embeddings, params: params}, vocabulary: targetSize}
 	output := OutputDeps{Params: params, Vocabulary: targetSize}
 	var err error
 	m.Encoder, err = parts.Encoder(EncoderDeps{
 		Params: params.Scope("encoder"),
-		Source: m.tables.sourceEmbedder(sourceSize),
+		Source: m.source(parts, sourceSize),
 	})
 	if err != nil {
 		return nil, registry.Under("model.encoder", err)
+	}
+	_, splits := m.Encoder.(Splitting)
+	if splits && m.frontEnd != nil {
+		return nil, registry.Fault{Key: "model.encoder.type", Problem: "splits its source at a token, and frames have none"}
 	}
 	m.Decoder, err = parts.Decoder(DecoderDeps{
 		Params: params.Scope("decoder"),
@@ -66,7 +73,14 @@ func NewModel(parts Parts, params *autodiff.Params, sourceSize, targetSize int) 
 	if err != nil {
 		return nil, registry.Under("model.decoder", err)
 	}
-	output.StateSize = m.Decoder.OutputSize()
+	stepwise := !splits && m.MemorySteps(1<<20) == 1<<20 // a step of the memory is one of the source
+	if m.Aligned() {
+		if !stepwise {
+			return nil, registry.Fault{Key: "model.decoder.type", Problem: "says a class for each step of the source, and the memory has fewer"}
+		}
+		m.vocabulary -= int(NumSpecial)
+	}
+	output.StateSize, output.Vocabulary = m.Decoder.OutputSize(), m.vocabulary
 	if output.Tied, err = m.tables.tied(output.StateSize); err != nil {
 		return nil, err
 	}
@@ -76,8 +90,8 @@ func NewModel(parts Parts, params *autodiff.Params, sourceSize, targetSize int) 
 	if m.Output, err = parts.Output(output); err != nil {
 		return nil, registry.Under("model.output", err)
 	}
-	if _, splits := m.Encoder.(Splitting); splits && m.Output.Points() {
-		return nil, registry.Fault{Key: "model.output.type", Problem: "points at tokens of the source, and the encoder's memory is of parts of it"}
+	if m.Output.Points() && (!stepwise || m.frontEnd != nil) {
+		return nil, registry.Fault{Key: "model.output.type", Problem: "points at tokens of the source, and the encoder's memory is not of these"}
 	}
 	return m, nil
 }
@@ -94,6 +108,70 @@ func Check(parts Parts, sourceSize, targetSize int) (parameters int, err error) 
 		return 0, err
 	}
 	return m.Params.Count(), nil
+}
+
+// source returns what an encoder calls for what embeds its source.
+func (m *Model) source(parts Parts, size int) func(size int) (Embedder, error) {
+	if parts.FrontEnd == nil {
+		return m.tables.sourceEmbedder(size)
+	}
+	return func(embedding int) (Embedder, error) {
+		if m.tables.Shared {
+			return nil, registry.Fault{Key: "model.embeddings.shared", Problem: "needs an embedding of the source, and frames have none"}
+		}
+		var err error
+		m.frontEnd, err = parts.FrontEnd(FrontEndDeps{Params: m.Params.Scope("front_end"), FrameSize: size, Size: embedding})
+		return embedded{}, registry.Under("model.front_end", err)
+	}
+}
+
+// embedded is the Embedder of a model with a front end, which has done its work
+// before the encoder begins.
+type embedded struct{}
+
+func (embedded) Embed(_ *autodiff.Tape, s Sequences) *autodiff.Var { return s.Embedded }
+
+// Encode reads a batch of sources for the model's decoder.
+func (m *Model) Encode(t *autodiff.Tape, source Sequences) Memory {
+	if m.frontEnd != nil {
+		x := t.Constant(source.Frames.Values, source.Steps(), source.Frames.Size)
+		source.Embedded, source.Spans = m.frontEnd.Forward(t, x, source.Spans)
+	}
+	memory := m.Encoder.Encode(t, source)
+	memory.Pointed = m.Output.Points()
+	return memory
+}
+
+// EncoderSteps is how many steps the encoder reads of a source of so many.
+func (m *Model) EncoderSteps(source int) int {
+	if m.frontEnd != nil {
+		return m.frontEnd.Length(source)
+	}
+	return source
+}
+
+// MemorySteps is how many steps the memory has of a source of so many.
+func (m *Model) MemorySteps(source int) int {
+	steps := m.EncoderSteps(source)
+	if s, ok := m.Encoder.(Shortening); ok {
+		return s.Length(steps)
+	}
+	return steps
+}
+
+// Aligned says whether the decoder says a class for each step of the memory.
+func (m *Model) Aligned() bool {
+	_, aligned := m.Decoder.(Aligned)
+	return aligned
+}
+
+// Fill makes b the batch of pairs as the model reads it, reusing its memory.
+func (m *Model) Fill(b *Batch, pairs []Pair) {
+	if m.Aligned() {
+		b.FillAligned(pairs)
+	} else {
+		b.Fill(pairs)
+	}
 }
 
 // Embeddings returns the tables of token vectors, each once.
@@ -123,8 +201,8 @@ func (m *Model) ReadSource(v *Vocabulary) error {
 	return nil
 }
 
-// MaxLengths returns the longest source and target that the model can read, 0
-// for any, and the options that set them.
+// MaxLengths returns the longest source that the encoder, and the longest target
+// that the decoder can read, 0 for any, and the options that set them.
 func (m *Model) MaxLengths() (source int, sourceOption string, target int, targetOption string) {
 	if l, ok := m.Encoder.(Limited); ok {
 		source, sourceOption = l.MaxLength()
@@ -148,13 +226,6 @@ func (m *Model) Decode(t *autodiff.Tape, memory Memory, b *Batch) (Decoded, Exte
 	x := m.extend(t, b.Source)
 	x.Queries = b.TargetIn.Spans
 	return m.Decoder.Decode(t, memory, m.known(t, b.TargetIn)), x
-}
-
-// Encode reads a batch of sources for the model's decoder.
-func (m *Model) Encode(t *autodiff.Tape, source Sequences) Memory {
-	memory := m.Encoder.Encode(t, source)
-	memory.Pointed = m.Output.Points()
-	return memory
 }
 
 // Loss returns what training makes smaller, the mean a target token of the

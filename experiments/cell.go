@@ -19,6 +19,7 @@ type Cell struct {
 	Data    string      // identity of the task's data: cells with the same share them
 
 	Task      registry.Choice[components.Task, components.TaskDeps]
+	FrontEnd  registry.Choice[components.FrontEnd, components.FrontEndDeps] // of frames; empty where the task's sources are tokens
 	Encoder   registry.Choice[components.Encoder, components.EncoderDeps]
 	Decoder   registry.Choice[components.Decoder, components.DecoderDeps]
 	Attention registry.Choice[components.Attention, components.AttentionDeps]
@@ -32,6 +33,8 @@ type Cell struct {
 	Evaluation components.Evaluation
 
 	embeddings, training, evaluation []registry.Option // as options
+
+	frameSize int // of the task's sources, 0 for tokens
 
 	vectors, weights string // hash of the files of the embeddings, and of that which training starts from; "" without
 }
@@ -99,17 +102,18 @@ func (d *decoder) cell(top *registry.Table, partial bool) (*Cell, error) {
 
 	if required(top, "task") {
 		c.Task, err = component(&d.catalog.Tasks, top, "task", byDefault{})
-		if report(err) && !d.noData {
+		if report(err) {
 			report(d.readTask(c, table(top, "task")))
 		}
 	}
 
 	model := section("model")
-	report(unknownKeys(model, "encoder", "decoder", "attention", "output", "embeddings"))
+	report(unknownKeys(model, "front_end", "encoder", "decoder", "attention", "output", "embeddings"))
 	fits := true
 	for _, key := range model.Keys() {
 		fits = report(deleteOversized(table(model, key))) && fits
 	}
+	fits = report(d.frontEnd(c, model)) && fits
 	if required(model, "encoder") {
 		c.Encoder, err = component(&d.catalog.Encoders, model, "encoder", byDefault{})
 		fits = report(err) && fits
@@ -128,7 +132,7 @@ func (d *decoder) cell(top *registry.Table, partial bool) (*Cell, error) {
 	fits = report(err) && fits
 	embeddings, err := subtable(model, "embeddings")
 	fits = report(err) && fits
-	c.Parts = components.Parts{Encoder: c.Encoder.Build, Decoder: c.Decoder.Build, Attention: c.Attention.Build, Output: c.Output.Build}
+	c.Parts = components.Parts{FrontEnd: c.FrontEnd.Build, Encoder: c.Encoder.Build, Decoder: c.Decoder.Build, Attention: c.Attention.Build, Output: c.Output.Build}
 	c.Parts.Embeddings, c.embeddings, err = registry.DecodeOptions(embeddings, components.DefaultEmbeddings())
 	if report(err) && !d.noData {
 		c.vectors, err = d.hashed("embeddings "+formatOptions(c.embeddings), c.Parts.Embeddings.Identity)
@@ -284,6 +288,10 @@ func (d *decoder) readTask(c *Cell, t *registry.Table) error {
 	if err != nil {
 		return registry.At(t, err)
 	}
+	c.frameSize = components.FrameSize(task)
+	if d.noData {
+		return nil
+	}
 	content, err := d.hashed(formatComponent("task", c.Task.Component), task.Identity)
 	if err != nil {
 		return registry.At(t, err)
@@ -306,6 +314,20 @@ func (d *decoder) hashed(text string, identity func() (string, error)) (string, 
 	return content, err
 }
 
+// frontEnd decodes the front end, which frames have and tokens have not.
+func (d *decoder) frontEnd(c *Cell, model *registry.Table) (err error) {
+	_, given := model.Get("front_end")
+	switch {
+	case c.frameSize > 0:
+		c.FrontEnd, err = component(&d.catalog.FrontEnds, model, "front_end", byDefault{"linear", model.Origin})
+	case given && c.Task.Build != nil:
+		err = registry.At(model, registry.Fault{Key: "front_end", Problem: "is for sources that are frames; those of the task are tokens, which model.embeddings is for"})
+	case given: // the task is for others to say
+		_, err = component(&d.catalog.FrontEnds, model, "front_end", byDefault{})
+	}
+	return err
+}
+
 // checkedModel is what building a model with shapes alone has shown: why its parts
 // do not fit, or what the defaults of their options stand for.
 type checkedModel struct {
@@ -317,12 +339,16 @@ type checkedModel struct {
 // default stands for a choice get the value that was chosen, which is then their
 // default: to state it changes nothing.
 func (d *decoder) checkModel(c *Cell) error {
-	text := formatComponent("encoder", c.Encoder.Component) + formatComponent("decoder", c.Decoder.Component) +
+	text := fmt.Sprintln(c.frameSize) + formatComponent("front_end", c.FrontEnd.Component) + formatComponent("encoder", c.Encoder.Component) + formatComponent("decoder", c.Decoder.Component) +
 		formatComponent("attention", c.Attention.Component) + formatComponent("output", c.Output.Component) + formatOptions(c.embeddings)
 	checked, known := d.checked[text]
 	if !known {
+		source := checkSize
+		if c.frameSize > 0 {
+			source = c.frameSize
+		}
 		var m *components.Model
-		m, checked.err = components.NewModel(c.Parts, autodiff.Declare(), checkSize, checkSize)
+		m, checked.err = components.NewModel(c.Parts, autodiff.Declare(), source, checkSize)
 		if checked.err == nil {
 			checked.encoder, checked.decoder = chosen(m.Encoder), chosen(m.Decoder)
 		}

@@ -9,6 +9,7 @@
 // # A configuration
 //
 //	[task]                   where pairs come from
+//	[model.front_end]        makes vectors of frames, where sources are real-valued; linear by default
 //	[model.encoder]          reads the source
 //	[model.decoder]          says the target
 //	[model.attention]        of the decoder to the source; the decoder's own by default, or none

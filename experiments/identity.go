@@ -28,6 +28,9 @@ func hash(text string) string {
 func (c *Cell) identity() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "cell %d\ndata %s\n", format, c.Data)
+	if c.FrontEnd.Name != "" {
+		identify(&b, "model.front_end", c.FrontEnd.Component)
+	}
 	identify(&b, "model.encoder", c.Encoder.Component)
 	identify(&b, "model.decoder", c.Decoder.Component)
 	identify(&b, "model.attention", c.Attention.Component)
@@ -103,8 +106,11 @@ type section struct {
 // sections returns the tables of the configuration, in the order in which they
 // are written, the metrics left out.
 func (c *Cell) sections() []section {
-	return []section{
-		{"task", c.Task.Component},
+	sections := []section{{"task", c.Task.Component}}
+	if c.FrontEnd.Name != "" {
+		sections = append(sections, section{"model.front_end", c.FrontEnd.Component})
+	}
+	return append(sections, []section{
 		{"model.encoder", c.Encoder.Component},
 		{"model.decoder", c.Decoder.Component},
 		{"model.attention", c.Attention.Component},
@@ -114,7 +120,7 @@ func (c *Cell) sections() []section {
 		{"train.optimizer", c.Optimizer.Component},
 		{"train.schedule", c.Schedule.Component},
 		{"evaluate", registry.Component{Options: c.evaluation}},
-	}
+	}...)
 }
 
 // Resolved is the whole configuration as TOML, every default written out. A file

@@ -133,6 +133,8 @@ func familyAt(c *components.Catalog, path string) registry.Family {
 	switch path {
 	case "task":
 		return &c.Tasks
+	case "model.front_end":
+		return &c.FrontEnds
 	case "model.encoder":
 		return &c.Encoders
 	case "model.decoder":

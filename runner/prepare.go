@@ -36,6 +36,12 @@ func Prepare(e *experiments.Experiment) (*Grid, error) { return prepareGrid(e, l
 // Data that nothing is left to is not loaded.
 func PrepareBench(e *experiments.Experiment, s train.Shapes) (*Grid, error) {
 	g, err := prepareGrid(e, func(c taskChoice) (*source, error) {
+		task, err := c.Build(components.TaskDeps{})
+		if err != nil {
+			return nil, err
+		}
+		s := s
+		s.FrameSize = components.FrameSize(task)
 		if !s.NeedData() {
 			return &source{data: s.Data(nil)}, nil
 		}
@@ -133,6 +139,9 @@ func readVectors(o components.Embeddings, data *components.Data, known map[vecto
 		of := vectorsOf{path, vocabulary}
 		if path == "" || known[of] != nil {
 			return known[of], nil
+		}
+		if vocabulary == nil {
+			return nil, fmt.Errorf("model.embeddings.%s: is for tokens, and the task's sources are frames", key)
 		}
 		v, err := components.ReadVectors(path, vocabulary)
 		if err != nil {

@@ -21,7 +21,8 @@ type cardJSON struct {
 	WithoutEmbeddings int          `json:"parameters_without_embeddings"`
 	Frozen            int          `json:"frozen_parameters"`
 	Loaded            []loadedJSON `json:"loaded_embeddings"`
-	SourceVocabulary  int          `json:"source_vocabulary"`
+	SourceVocabulary  int          `json:"source_vocabulary,omitempty"`
+	FrameSize         int          `json:"frame_size,omitempty"`
 	TargetVocabulary  int          `json:"target_vocabulary"`
 	Bridge            string       `json:"bridge"` // "none" where the decoder only looks at the memory
 
@@ -75,9 +76,14 @@ func newCard(g *runner.Grid, c *experiments.Cell) (*cardJSON, error) {
 	}
 	j := &cardJSON{
 		Cell: c.Label(), Modules: modules(card.Tensors), Parameters: card.Parameters, WithoutEmbeddings: card.Parameters - card.Embeddings,
-		Frozen: card.Frozen, Loaded: listLoaded(card.Loaded), SourceVocabulary: card.Source, TargetVocabulary: card.Target, Bridge: card.Bridge,
+		Frozen: card.Frozen, Loaded: listLoaded(card.Loaded), TargetVocabulary: card.Target, Bridge: card.Bridge,
 		Pairs: card.Pairs, SourceTokens: card.SourceSteps, TargetTokens: card.TargetSteps,
 		Forward: float64(card.Forward) / float64(card.TargetSteps), Backward: float64(card.Backward) / float64(card.TargetSteps), Activations: card.Activations, Step: card.Step,
+	}
+	if card.Frames {
+		j.FrameSize = card.Source
+	} else {
+		j.SourceVocabulary = card.Source
 	}
 	if j.Bridge == "" {
 		j.Bridge = "none"
@@ -198,7 +204,11 @@ func printCard(w io.Writer, c *cardJSON) {
 	for _, l := range c.Loaded {
 		fmt.Fprintf(w, "embeddings     %s\n", l)
 	}
-	fmt.Fprintf(w, "vocabularies   %s source and %s target tokens\n", formatCount(c.SourceVocabulary), formatCount(c.TargetVocabulary))
+	if c.FrameSize > 0 {
+		fmt.Fprintf(w, "vocabularies   frames of %s numbers, %s target tokens\n", formatCount(c.FrameSize), formatCount(c.TargetVocabulary))
+	} else {
+		fmt.Fprintf(w, "vocabularies   %s source and %s target tokens\n", formatCount(c.SourceVocabulary), formatCount(c.TargetVocabulary))
+	}
 	fmt.Fprintf(w, "bridge         %s\n", c.Bridge)
 	fmt.Fprintf(w, "largest batch  %s pairs, %s source and %s target tokens\n", formatCount(c.Pairs), formatCount(c.SourceTokens), formatCount(c.TargetTokens))
 	fmt.Fprintf(w, "multiply-adds  %s forward and %s backward a target token, of matrix products\n", formatCount(int(c.Forward)), formatCount(int(c.Backward)))

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"exp/components"
+	"exp/components/autodiff"
 	"exp/registry"
 )
 
@@ -30,12 +31,15 @@ type (
 //   - every switch of a decoder turned over, with every attention and every other
 //     value of its options;
 //   - every output but the default with every decoder, also with every switch turned
-//     over, and every attention, and with every other value of an option of each.
+//     over, and every attention, and with every other value of an option of each;
+//   - every front end, with every value of its options, with every encoder and
+//     every decoder, with one attention.
 //
-// With testing.Short the last five are left out. A pairing that cannot work must
-// be refused with a fault that names an option.
+// With testing.Short the five before the last are left out. A pairing that cannot
+// work must be refused with a fault that names an option, or a part.
 func Catalog(t *testing.T, c *components.Catalog) {
 	t.Run("schema", func(t *testing.T) {
+		schema(t, &c.FrontEnds)
 		schema(t, &c.Encoders)
 		schema(t, &c.Decoders)
 		schema(t, &c.Attentions)
@@ -61,14 +65,41 @@ func Catalog(t *testing.T, c *components.Catalog) {
 		for _, d := range decoders {
 			for _, a := range attentions {
 				run(e, d, a)
-				if _, err := components.Check(components.Parts{Encoder: e.defaults, Decoder: d.defaults, Attention: a.defaults}, 100, 100); err != nil {
-					t.Errorf("%s, %s and %s do not fit at their defaults: %v", e.name, d.name, a.name, err)
+				_, small := components.Check(components.Parts{Encoder: e.build, Decoder: d.build, Attention: a.build}, vocabulary, vocabulary)
+				_, whole := components.Check(components.Parts{Encoder: e.defaults, Decoder: d.defaults, Attention: a.defaults}, 100, 100)
+				if (small == nil) != (whole == nil) {
+					t.Errorf("%s, %s and %s fit at small sizes: %v; and at their defaults: %v", e.name, d.name, a.name, small, whole)
 				}
 			}
 		}
 	}
 	none := attentions[slices.IndexFunc(attentions, func(a attention) bool { return a.name == "none" })]
 	parts := components.Parts{Encoder: encoders[0].build, Decoder: decoders[0].build, Attention: none.build}
+	for _, f := range small(t, &c.FrontEnds) {
+		for _, f := range append(f.others, f) {
+			for _, e := range encoders {
+				for _, d := range decoders {
+					a := none
+					if d.name != "dense" {
+						a = attentions[0]
+					}
+					parts := components.Parts{FrontEnd: f.build, Encoder: e.build, Decoder: d.build, Attention: a.build}
+					m, err := components.NewModel(parts, autodiff.Declare(), frameSize, vocabulary)
+					if misfits(err) {
+						continue
+					}
+					if err != nil {
+						t.Errorf("%s, %s and %s do not fit: %v", f.name, e.name, d.name, err)
+						continue
+					}
+					if m.Aligned() && m.MemorySteps(8) != 8 {
+						continue // the data is refused
+					}
+					t.Run(strings.Join([]string{f.name, e.name, d.name, a.name}, "/"), func(t *testing.T) { modelSuite(t, parts, 4) })
+				}
+			}
+		}
+	}
 	dropouts(t, parts, encoders, func(p *components.Parts, b registry.Build[components.Encoder, components.EncoderDeps]) { p.Encoder = b })
 	dropouts(t, parts, decoders, func(p *components.Parts, b registry.Build[components.Decoder, components.DecoderDeps]) { p.Decoder = b })
 	dropouts(t, parts, attentions, func(p *components.Parts, b registry.Build[components.Attention, components.AttentionDeps]) {
@@ -140,11 +171,15 @@ func Catalog(t *testing.T, c *components.Catalog) {
 	}
 }
 
-// refused fails unless the parts do not fit for an option of the encoder or the
-// decoder that the error names, and that has another value than its default, or
-// for an output that needs an attention where there is none.
+// refused fails unless the parts do not fit for what they are (of two that cannot go
+// together the error names one), or for an option of the encoder or the decoder that
+// the error names, and that has another value than its default, or for an output
+// that needs an attention where there is none.
 func refused(t *testing.T, err error, e encoder, d decoder, a attention, o output) {
 	t.Helper()
+	if misfits(err) {
+		return
+	}
 	var fault registry.Fault
 	named := errors.As(err, &fault)
 	key, _, _ := strings.Cut(fault.Key, "[") // of an element of a list
@@ -155,6 +190,12 @@ func refused(t *testing.T, err error, e encoder, d decoder, a attention, o outpu
 	default:
 		t.Errorf("the parts do not fit: %v", err)
 	}
+}
+
+// misfits says whether parts do not fit for what they are, whatever their options.
+func misfits(err error) bool {
+	var fault registry.Fault
+	return errors.As(err, &fault) && slices.Contains([]string{"model.encoder.type", "model.decoder.type", "model.attention.type"}, fault.Key)
 }
 
 // schema checks a family: every component has a description, and options that
@@ -302,8 +343,10 @@ func smallSizes(o registry.Option) []int {
 	switch {
 	case o.Type != "integer":
 		return nil
-	case o.Key == "num_layers":
+	case o.Key == "num_layers", o.Key == "stride":
 		return []int{1, 2}
+	case o.Key == "channels":
+		return []int{3, 5}
 	case o.Key == "num_heads":
 		return []int{2, 4}
 	case o.Key == "hidden_size", o.Key == "model_size": // what heads share

@@ -10,8 +10,12 @@ import (
 	"exp/components/autodiff"
 )
 
-// vocabulary is the size of both vocabularies of the models under test.
-const vocabulary = 11
+// vocabulary is the size of both vocabularies of the models under test, frameSize
+// that of the frames of those that read frames.
+const (
+	vocabulary = 11
+	frameSize  = 2
+)
 
 // numbers is the numbers of the source's tokens in the target, which lacks 9 and
 // 10: see [components.Data.Numbers].
@@ -37,7 +41,7 @@ func Model(t *testing.T, parts components.Parts) {
 }
 
 func modelSuite(t *testing.T, parts components.Parts, samples int) {
-	s := subject{parts}
+	s := newSubject(t, parts)
 	t.Run("shapes", s.shapes)
 	t.Run("longer", s.longer)
 	t.Run("alone", s.alone)
@@ -59,12 +63,75 @@ func modelSuite(t *testing.T, parts components.Parts, samples int) {
 }
 
 // subject is a model under test.
-type subject struct{ parts components.Parts }
+type subject struct {
+	parts   components.Parts
+	aligned bool
+}
+
+func newSubject(t testing.TB, parts components.Parts) subject {
+	t.Helper()
+	s := subject{parts: parts}
+	m, err := components.NewModel(parts, autodiff.Declare(), s.sourceSize(), vocabulary)
+	if err != nil {
+		t.Fatalf("the parts do not fit: %v", err)
+	}
+	s.aligned = m.Aligned()
+	return s
+}
+
+// sourceSize is that of the vocabulary, or of a frame.
+func (s subject) sourceSize() int {
+	if s.parts.FrontEnd != nil {
+		return frameSize
+	}
+	return vocabulary
+}
+
+// pairs is what the model can read of pairs of tokens: with a front end each
+// source token is two frames, and to an aligned decoder the target is as long as
+// the source.
+func (s subject) pairs(pairs ...components.Pair) []components.Pair {
+	out := make([]components.Pair, len(pairs))
+	for i, p := range pairs {
+		out[i] = p
+		if s.aligned {
+			out[i].Target = nil
+			for at, token := range p.Source {
+				out[i].Target = append(out[i].Target, components.NumSpecial+(token+int32(at))%(vocabulary-components.NumSpecial))
+			}
+		}
+		if s.parts.FrontEnd != nil {
+			out[i].Source, out[i].Frames.Size = nil, frameSize
+			for _, token := range p.Source {
+				x := float64(token)
+				out[i].Frames.Values = append(out[i].Frames.Values, float32(math.Sin(x)), float32(math.Cos(2*x)), float32(math.Cos(x)), float32(math.Sin(3*x)))
+			}
+			if s.aligned {
+				out[i].Target = append(out[i].Target, out[i].Target...)
+			}
+		}
+	}
+	return out
+}
+
+func (s subject) fill(b *components.Batch, pairs []components.Pair) {
+	if s.aligned {
+		b.FillAligned(pairs)
+	} else {
+		b.Fill(pairs)
+	}
+}
+
+func (s subject) batch(pairs ...components.Pair) *components.Batch {
+	b := &components.Batch{}
+	s.fill(b, s.pairs(pairs...))
+	return b
+}
 
 // build makes the model at a point where nothing is zero by initialisation.
 func (s subject) build(t testing.TB, params *autodiff.Params) *components.Model {
 	t.Helper()
-	m, err := components.NewModel(s.parts, params, vocabulary, vocabulary)
+	m, err := components.NewModel(s.parts, params, s.sourceSize(), vocabulary)
 	if err != nil {
 		t.Fatalf("the parts do not fit: %v", err)
 	}
@@ -98,7 +165,7 @@ func (s subject) native(t testing.TB) *components.Model {
 // results is everything that a model computes of a batch, dropout included.
 func (s subject) results(t testing.TB, params *autodiff.Params) Func {
 	m := s.build(t, params)
-	batch := batchOf(pairs())
+	batch := s.batch(pairs()...)
 	return func(tape *autodiff.Tape) []*autodiff.Var {
 		tape.Seed(7)
 		memory := m.Encode(tape, batch.Source)
@@ -120,12 +187,6 @@ func (s subject) results(t testing.TB, params *autodiff.Params) Func {
 		smoothed, _ := m.Loss(tape, batch, 0.2)
 		return append(results, decoded.States, plain, smoothed)
 	}
-}
-
-func batchOf(pairs []components.Pair) *components.Batch {
-	b := &components.Batch{}
-	b.Fill(pairs)
-	return b
 }
 
 // outputs is what a model makes of a batch, copied.
@@ -246,9 +307,9 @@ func sameRow(t testing.TB, got outputs, i int, want outputs, j int) {
 // A longer pair, wherever it is in the batch, changes nothing of the others.
 func (s subject) longer(t *testing.T) {
 	m, long := s.native(t), components.Pair{Source: []int32{8, 4, 7, 10, 5, 9, 6}, Target: []int32{6, 4, 10, 5, 7, 9}}
-	want := s.outputs(m, batchOf(pairs()))
+	want := s.outputs(m, s.batch(pairs()...))
 	for at := range len(pairs()) + 1 {
-		got := s.outputs(m, batchOf(slices.Insert(pairs(), at, long)))
+		got := s.outputs(m, s.batch(slices.Insert(pairs(), at, long)...))
 		for row := range pairs() {
 			moved := row
 			if row >= at {
@@ -262,19 +323,22 @@ func (s subject) longer(t *testing.T) {
 // A row alone gives what it gives in a batch.
 func (s subject) alone(t *testing.T) {
 	m := s.native(t)
-	want := s.outputs(m, batchOf(pairs()))
+	want := s.outputs(m, s.batch(pairs()...))
 	for row := range pairs() {
-		got := s.outputs(m, batchOf(pairs()[row:row+1]))
+		got := s.outputs(m, s.batch(pairs()[row]))
 		sameRow(t, got, 0, want, row)
 	}
 }
 
 // Targets after a step do not move its logits; those at the step do.
 func (s subject) future(t *testing.T) {
-	m, batch := s.native(t), batchOf(pairs())
+	if s.aligned {
+		return // it reads no target
+	}
+	m, batch := s.native(t), s.batch(pairs()...)
 	want := s.outputs(m, batch)
 	for step := 1; step < batch.TargetIn.Longest(); step++ {
-		other := batchOf(pairs())
+		other := s.batch(pairs()...)
 		for row, length := range other.TargetIn.Lengths {
 			for later := step; later < int(length); later++ {
 				at := int(other.TargetIn.Starts[row]) + later
@@ -294,13 +358,14 @@ func (s subject) future(t *testing.T) {
 
 // Start and Step give what the teacher-forced pass gives.
 func (s subject) stepping(t *testing.T) {
-	m, batch := s.native(t), batchOf(pairs())
+	m, batch := s.native(t), s.batch(pairs()...)
 	want := s.outputs(m, batch)
 	tape := autodiff.NewTape(autodiff.Float32)
 	tape.Poison()
 	tape.KeepWeights()
 	tape.Reset(false, false)
 	memory, decoding := m.Encode(tape, batch.Source), m.Start(tape, batch.Source)
+	keys := memory.Spans.Lengths
 	in := batch.TargetIn
 	var tokens components.Sequences
 	for step := range in.Longest() {
@@ -320,7 +385,7 @@ func (s subject) stepping(t *testing.T) {
 				t.Fatal("only one of the passes returns weights")
 			}
 			if decoded.Weights != nil {
-				same(t, "weights", weightsOf(decoded.Weights, row, 1, memory.Spans.Lengths[row])[0], want.weights[row][step])
+				same(t, "weights", weightsOf(decoded.Weights, row, 1, keys[row])[0], want.weights[row][step])
 			}
 		}
 	}
@@ -337,7 +402,7 @@ func token(s components.Sequences, row, step int) int32 {
 
 // A row that was selected goes on as it would have without.
 func (s subject) selecting(t *testing.T) {
-	m, batch := s.native(t), batchOf(pairs())
+	m, batch := s.native(t), s.batch(pairs()...)
 	in := batch.TargetIn
 	// walk steps through the targets, selecting before each step what selections
 	// names, and returns of every step the state and the weights of each row.
@@ -347,6 +412,7 @@ func (s subject) selecting(t *testing.T) {
 		tape.KeepWeights()
 		tape.Reset(false, false)
 		memory, decoding := m.Encode(tape, batch.Source), m.Start(tape, batch.Source)
+		keys := memory.Spans.Lengths
 		now := make([]int32, in.Batch()) // the row of the batch that each row is
 		for row := range now {
 			now[row] = int32(row)
@@ -370,7 +436,7 @@ func (s subject) selecting(t *testing.T) {
 			for i, row := range now {
 				said = append(said, slices.Concat(rowOf(decoded.States, i), rowOf(logits, i)))
 				if decoded.Weights != nil {
-					seen = append(seen, weightsOf(decoded.Weights, i, 1, memory.Spans.Lengths[row])[0])
+					seen = append(seen, weightsOf(decoded.Weights, i, 1, keys[row])[0])
 				}
 			}
 			rows, states, weights = append(rows, now), append(states, said), append(weights, seen)
@@ -378,7 +444,8 @@ func (s subject) selecting(t *testing.T) {
 		return rows, states, weights
 	}
 	_, wantStates, wantWeights := walk(make([][]int32, in.Longest()))
-	rows, states, weights := walk([][]int32{{3, 0, 2, 0, 0}, {1, 0, 4}, nil, {2, 2, 1, 0}, {3}})
+	selections := [][]int32{{3, 0, 2, 0, 0}, {1, 0, 4}, nil, {2, 2, 1, 0}, {3}}
+	rows, states, weights := walk(selections[:min(len(selections), in.Longest())])
 	for step := range rows {
 		for i, row := range rows[step] {
 			same(t, "states and logits", states[step][i], wantStates[step][row])
@@ -392,7 +459,7 @@ func (s subject) selecting(t *testing.T) {
 // Weights are at least zero, sum to one over the valid keys, and are zero past
 // them.
 func (s subject) weights(t *testing.T) {
-	m, batch := s.native(t), batchOf(pairs())
+	m, batch := s.native(t), s.batch(pairs()...)
 	tape := autodiff.NewTape(autodiff.Float32)
 	tape.Poison()
 	tape.KeepWeights()

@@ -11,15 +11,15 @@ import (
 
 // The parts are as large as they say, and as they say before they have memory.
 func (s subject) shapes(t *testing.T) {
-	m, batch := s.native(t), batchOf(pairs())
-	declared, err := components.NewModel(s.parts, autodiff.Declare(), vocabulary, vocabulary)
+	m, batch := s.native(t), s.batch(pairs()...)
+	declared, err := components.NewModel(s.parts, autodiff.Declare(), s.sourceSize(), vocabulary)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got, want := shapesOf(declared.Params), shapesOf(m.Params); !slices.Equal(got, want) {
 		t.Errorf("parameters declared as\n%q, built as\n%q", got, want)
 	}
-	if count, err := components.Check(s.parts, vocabulary, vocabulary); err != nil || count != m.Params.Count() {
+	if count, err := components.Check(s.parts, s.sourceSize(), vocabulary); err != nil || count != m.Params.Count() {
 		t.Errorf("Check says %d parameters, %v; there are %d", count, err, m.Params.Count())
 	}
 
@@ -32,12 +32,15 @@ func (s subject) shapes(t *testing.T) {
 			t.Errorf("%s is %v, want %v", what, v.Shape(), autodiff.NewShape(dims...))
 		}
 	}
-	b := batch.Source.Batch()
-	states := 0
-	for _, length := range memory.Spans.Lengths {
-		states += int(length)
+	b, steps := batch.Source.Batch(), 0
+	_, splits := m.Encoder.(components.Splitting) // what of a source it makes a step of depends on its tokens
+	for row, length := range memory.Spans.Lengths {
+		steps += int(length)
+		if want := m.MemorySteps(int(batch.Source.Lengths[row])); !splits && int(length) != want {
+			t.Errorf("row %d: the memory has %d steps, and the model says %d", row, length, want)
+		}
 	}
-	shape("the memory", memory.States, states, m.Encoder.MemorySize())
+	shape("the memory", memory.States, steps, m.Encoder.MemorySize())
 	final := m.Encoder.Final()
 	if len(memory.Final) != final.Layers {
 		t.Errorf("%d final states, want %d", len(memory.Final), final.Layers)
@@ -85,7 +88,7 @@ func sameTraining(t testing.TB, got, want *components.Model, gotLoss, wantLoss f
 
 // The same seed gives the same bits.
 func (s subject) seed(t *testing.T) {
-	batch := batchOf(pairs())
+	batch := s.batch(pairs()...)
 	first, second := s.native(t), s.native(t)
 	a := train(first, autodiff.NewTape(autodiff.Float32), batch, 3)
 	b := train(second, autodiff.NewTape(autodiff.Float32), batch, 3)
@@ -97,7 +100,7 @@ func (s subject) poison(t *testing.T) {
 	clean, poisoned := s.native(t), s.native(t)
 	tape, poison := autodiff.NewTape(autodiff.Float32), autodiff.NewTape(autodiff.Float32)
 	poison.Poison()
-	for seed, batch := range []*components.Batch{batchOf(pairs()), batchOf(pairs()[1:3]), batchOf(pairs())} {
+	for seed, batch := range []*components.Batch{s.batch(pairs()...), s.batch(pairs()[1:3]...), s.batch(pairs()...)} {
 		a, b := train(clean, tape, batch, uint64(seed)), train(poisoned, poison, batch, uint64(seed))
 		sameTraining(t, poisoned, clean, b, a)
 	}
@@ -110,7 +113,7 @@ func (s subject) parameters(t *testing.T) {
 	all, tape, rng := m.Params.All(), autodiff.NewTape(autodiff.Float64), rand.New(rand.NewPCG(7, 8))
 	largest, sizes := 0.0, make([]float64, len(all))
 	for range 3 {
-		train(m, tape, batchOf(pairs()), 3)
+		train(m, tape, s.batch(pairs()...), 3)
 		for i, p := range all {
 			sizes[i] = max(sizes[i], norm(autodiff.Grad[float64](p)))
 			largest = max(largest, sizes[i])
@@ -127,11 +130,11 @@ func (s subject) parameters(t *testing.T) {
 // A steady training step allocates nothing.
 func (s subject) allocations(t *testing.T) {
 	m, tape, batch := s.native(t), autodiff.NewTape(autodiff.Float32), &components.Batch{}
-	long, short := pairs(), pairs()[1:3]
+	long, short := s.pairs(pairs()...), s.pairs(pairs()[1:3]...)
 	step := func() {
-		batch.Fill(long)
+		s.fill(batch, long)
 		train(m, tape, batch, 3)
-		batch.Fill(short)
+		s.fill(batch, short)
 		train(m, tape, batch, 4)
 		m.Params.Changed()
 	}
@@ -150,18 +153,19 @@ func NoAllocs(t testing.TB, f func()) {
 // Dropout holds a model with dropout to what one without it says: it is active
 // in training only, drawn from the tape's seed, and adds no parameter.
 func Dropout(t *testing.T, with, without components.Parts) {
-	batch := batchOf(pairs())
-	m, plain := subject{with}.native(t), subject{without}.native(t)
-	got, want := subject{with}.outputs(m, batch), subject{without}.outputs(plain, batch)
+	s, other := newSubject(t, with), newSubject(t, without)
+	batch := s.batch(pairs()...)
+	m, plain := s.native(t), other.native(t)
+	got, want := s.outputs(m, batch), other.outputs(plain, batch)
 	for row := range batch.Source.Batch() {
 		sameRow(t, got, row, want, row)
 	}
 	tape := autodiff.NewTape(autodiff.Float32)
-	first, again, other := train(m, tape, batch, 3), train(m, tape, batch, 3), train(m, tape, batch, 4)
+	first, again, another := train(m, tape, batch, 3), train(m, tape, batch, 3), train(m, tape, batch, 4)
 	if first != again {
 		t.Errorf("one seed gives a loss of %v, then %v", first, again)
 	}
-	if first == other {
+	if first == another {
 		t.Error("another seed gives the same loss")
 	}
 	without3, without4 := train(plain, tape, batch, 3), train(plain, tape, batch, 4)

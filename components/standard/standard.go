@@ -4,6 +4,8 @@ package standard
 import (
 	"exp/components"
 	"exp/components/attention"
+	"exp/components/dense"
+	"exp/components/frontend"
 	"exp/components/metric"
 	"exp/components/optimizer"
 	"exp/components/recurrent"
@@ -15,8 +17,10 @@ import (
 func Catalog() *components.Catalog {
 	c := components.NewCatalog()
 	task.Register(c)
+	frontend.Register(c)
 	recurrent.Register(c)
 	transformer.Register(c)
+	dense.Register(c)
 	attention.Register(c)
 	components.RegisterOutputs(c)
 	optimizer.Register(c)

@@ -76,6 +76,7 @@ func (o ScanOptions) files() [2]struct{ key, path string } {
 
 // Register enters this package's tasks.
 func Register(c *components.Catalog) {
+	registry.Add(&c.Tasks, "labels", DefaultLabels(), NewLabels)
 	registry.Add(&c.Tasks, "scan", ScanOptions{Split: Simple, Seed: 1, ValidFraction: 0.05}, NewScan)
 }
 

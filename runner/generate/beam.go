@@ -30,8 +30,17 @@ type Hypothesis struct {
 // is the exponent of the length normalisation by which the results are ranked: 0
 // for none, 1 for the mean log-probability a token (Wu et al. 2016, equation 14,
 // has (5+length)/6 for length). With size 1 it is [Greedy]; size must be at
-// least 1.
+// least 1. An aligned decoder has one hypothesis, the best of all, whatever size and
+// maxLength are.
 func Beam(m *components.Model, t *autodiff.Tape, source components.Sequences, maxLength, size int, alpha float64) [][]Hypothesis {
+	if m.Aligned() {
+		var found [][]Hypothesis
+		for _, h := range aligned(m, t, source) {
+			h.Score = score(h.Score, len(h.Tokens), alpha)
+			found = append(found, []Hypothesis{h})
+		}
+		return found
+	}
 	t.Reset(false, false)
 	decoding := m.Start(t, source)
 

@@ -9,8 +9,16 @@ import (
 // Greedy decodes a batch of sources, always taking the most probable token, the
 // first of equals. A hypothesis ends before its [components.Eos], or after
 // maxLength tokens; one that has ended leaves the batch. It resets t, and a
-// hypothesis does not depend on the others of its batch.
+// hypothesis does not depend on the others of its batch. Of an aligned decoder it
+// is the most probable class of each step, and as long as the memory.
 func Greedy(m *components.Model, t *autodiff.Tape, source components.Sequences, maxLength int) [][]int32 {
+	if m.Aligned() {
+		var hypotheses [][]int32
+		for _, h := range aligned(m, t, source) {
+			hypotheses = append(hypotheses, h.Tokens)
+		}
+		return hypotheses
+	}
 	hypotheses := make([][]int32, source.Batch())
 	open := everyRow(source.Batch()) // the source of each row
 	stay := make([]int32, 0, source.Batch())
@@ -30,9 +38,32 @@ func Greedy(m *components.Model, t *autodiff.Tape, source components.Sequences, 
 	return hypotheses
 }
 
+// aligned returns what an aligned decoder finds most probable: each step's class
+// does not depend on the others, so that is the best of all hypotheses. It resets t.
+func aligned(m *components.Model, t *autodiff.Tape, source components.Sequences) []Hypothesis {
+	t.Reset(false, false)
+	memory := m.Encode(t, source)
+	decoded, x := m.Decode(t, memory, &components.Batch{Source: source, TargetIn: components.Sequences{Spans: memory.Spans}})
+	logits := m.Output.Logits(t, decoded, x)
+	classes := make([]int32, logits.Rows())
+	autodiff.Argmax(logits, classes)
+	losses := autodiff.TokenLosses(t, logits, classes)
+	best := make([]Hypothesis, memory.Spans.Batch())
+	at := 0
+	for row, length := range memory.Spans.Lengths {
+		for range length {
+			best[row].Tokens = append(best[row].Tokens, classes[at]+components.NumSpecial)
+			best[row].Score -= losses[at]
+			at++
+		}
+	}
+	return best
+}
+
 // GreedySteps takes n steps of greedy decoding for all rows of a batch of
 // sources, whatever they say, and hands the tokens [B] of each step to visit,
-// which must not keep them and says whether to go on. It resets t.
+// which must not keep them and says whether to go on. It resets t. The decoder is
+// not aligned.
 func GreedySteps(m *components.Model, t *autodiff.Tape, source components.Sequences, n int, visit func(next []int32) bool) {
 	all := everyRow(source.Batch())
 	greedy(m, t, source, n, func(next []int32) []int32 {

@@ -86,7 +86,7 @@ func Bench(ctx context.Context, c Config, o BenchOptions) (*Speed, error) {
 		return nil, err
 	}
 	b := &bench{trial: t, mode: o.Mode, beam: o.Beam, laps: make([]lap, 0, o.Steps), peak: newPeak(o.Steps)}
-	if o.Mode == BenchBeam {
+	if o.Mode == BenchBeam && !t.model.Aligned() {
 		if err := b.neverEnd(); err != nil {
 			return nil, err
 		}
@@ -139,12 +139,16 @@ func (b *bench) step() (tokens int, err error) {
 		err := b.update()
 		return b.timed, err
 	case BenchGreedy:
-		b.batch.Fill(b.order.batch())
+		b.model.Fill(&b.batch, b.order.batch())
 		steps := b.batch.TargetOut.Longest()
+		if b.model.Aligned() {
+			generate.Greedy(b.model, b.tape, b.batch.Source, steps)
+			return b.batch.TargetOut.Steps(), nil
+		}
 		generate.GreedySteps(b.model, b.tape, b.batch.Source, steps, everyToken)
 		return b.batch.Source.Batch() * steps, nil
 	case BenchBeam:
-		b.batch.Fill(b.order.batch())
+		b.model.Fill(&b.batch, b.order.batch())
 		steps := b.batch.TargetOut.Longest()
 		generate.Beam(b.model, b.tape, b.batch.Source, steps, b.beam, 0)
 		return b.batch.Source.Batch() * steps, nil

@@ -14,8 +14,9 @@ type Card struct {
 	Frozen     int // of the parameters, those that are not trained
 	Loaded     components.Loaded
 	Bridge     string // how the decoder starts from the memory, "" where it does not
-	Source     int    // sizes of the vocabularies
-	Target     int
+	Frames     bool   // the source is frames
+	Source     int    // size of the vocabulary, or of a frame
+	Target     int    // size of the vocabulary
 
 	Pairs, SourceSteps, TargetSteps int   // of the batch
 	Forward, Backward               int64 // multiply-adds of matrix products for the batch
@@ -37,7 +38,7 @@ func NewCard(c Config) (*Card, error) {
 	if err != nil {
 		return nil, err
 	}
-	card := &Card{Loaded: c.Loaded, Parameters: t.model.Params.Count(), Source: c.Data.Source.Size(), Target: c.Data.Target.Size()}
+	card := &Card{Loaded: c.Loaded, Frames: c.Data.Source == nil, Parameters: t.model.Params.Count(), Source: c.Data.SourceSize(), Target: c.Data.Target.Size()}
 	for _, v := range t.model.Params.All() {
 		card.Tensors = append(card.Tensors, TensorShape{v.Name(), v.Shape().Dims()})
 		if v.Frozen() {
@@ -51,7 +52,7 @@ func NewCard(c Config) (*Card, error) {
 		card.Bridge = b.Bridge()
 	}
 
-	t.batch.Fill(t.order.largest())
+	t.model.Fill(&t.batch, t.order.largest())
 	card.Pairs, card.SourceSteps, card.TargetSteps = t.batch.Source.Batch(), t.batch.Source.Steps(), t.batch.TargetOut.Steps()
 	t.tape.Reset(true, true)
 	t.tape.Seed(t.dropout)

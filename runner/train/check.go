@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"exp/components"
@@ -13,7 +14,7 @@ import (
 // Check says whether the model can be built and can read the data, without
 // making it, and how many parameters it has.
 func Check(c Config) (parameters int, err error) {
-	m, err := components.NewModel(c.Parts, autodiff.Declare(), c.Data.Source.Size(), c.Data.Target.Size())
+	m, err := components.NewModel(c.Parts, autodiff.Declare(), c.Data.SourceSize(), c.Data.Target.Size())
 	if err != nil {
 		return 0, err
 	}
@@ -36,6 +37,9 @@ func Check(c Config) (parameters int, err error) {
 			return 0, fmt.Errorf("task: the %s split is empty", s.name)
 		}
 	}
+	if err := checkAligned(m, c.splits()); err != nil {
+		return 0, err
+	}
 	source, sourceOption, target, targetOption := m.MaxLengths()
 	if source == 0 && target == 0 {
 		return m.Params.Count(), nil
@@ -43,8 +47,8 @@ func Check(c Config) (parameters int, err error) {
 	for _, s := range c.splits() {
 		for i := range s.Len() {
 			p := s.Pair(i)
-			if source > 0 && len(p.Source) > source {
-				return 0, fmt.Errorf("%s: is %d, and pair %d of the %s split has a source of %d tokens", sourceOption, source, i+1, s.name, len(p.Source))
+			if steps := m.EncoderSteps(p.SourceSteps()); source > 0 && steps > source {
+				return 0, fmt.Errorf("%s: is %d, and pair %d of the %s split has a source of %d %s", sourceOption, source, i+1, s.name, steps, c.sourceUnit())
 			}
 			if target > 0 && len(p.Target)+1 > target {
 				return 0, fmt.Errorf("%s: is %d, and pair %d of the %s split has a target of %d tokens, its end included", targetOption, target, i+1, s.name, len(p.Target)+1)
@@ -55,6 +59,32 @@ func Check(c Config) (parameters int, err error) {
 		}
 	}
 	return m.Params.Count(), nil
+}
+
+func (c Config) sourceUnit() string {
+	if c.Data.Source == nil {
+		return "vectors"
+	}
+	return "tokens"
+}
+
+// checkAligned says which pair a model that says a class a step cannot learn.
+func checkAligned(m *components.Model, splits []namedSplit) error {
+	if !m.Aligned() {
+		return nil
+	}
+	for _, s := range splits {
+		for i := range s.Len() {
+			p := s.Pair(i)
+			if steps := m.MemorySteps(p.SourceSteps()); len(p.Target) != steps {
+				return fmt.Errorf("model.decoder: says a class a step of the memory, and pair %d of the %s split has %d steps and a target of %d tokens", i+1, s.name, steps, len(p.Target))
+			}
+			if slices.ContainsFunc(p.Target, func(token int32) bool { return token < components.NumSpecial }) {
+				return fmt.Errorf("model.decoder: has a class a token of the vocabulary, and the target of pair %d of the %s split has a token that is not in it", i+1, s.name)
+			}
+		}
+	}
+	return nil
 }
 
 // prefixed says of each error in which file it is.

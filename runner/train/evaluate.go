@@ -19,7 +19,7 @@ func Evaluate(m *components.Model, t *autodiff.Tape, data *components.Data, spli
 	}
 	slices.SortStableFunc(indices, func(a, b int) int {
 		p, q := split.Pair(a), split.Pair(b)
-		return cmp.Or(cmp.Compare(len(p.Source), len(q.Source)), cmp.Compare(len(p.Target), len(q.Target)))
+		return cmp.Or(cmp.Compare(p.SourceSteps(), q.SourceSteps()), cmp.Compare(len(p.Target), len(q.Target)))
 	})
 	outcome := &components.Outcome{Text: data.TargetText}
 	if decode {
@@ -37,7 +37,7 @@ func Evaluate(m *components.Model, t *autodiff.Tape, data *components.Data, spli
 		for _, i := range now {
 			pairs = append(pairs, split.Pair(i))
 		}
-		batch.Fill(pairs)
+		m.Fill(&batch, pairs)
 
 		t.Reset(false, false)
 		tokenLosses, logits, targets := m.TokenLosses(t, &batch)

@@ -65,7 +65,7 @@ func (d *order) largest() []components.Pair {
 		tokens := 0
 		for _, j := range batch {
 			p := d.split.Pair(int(j))
-			tokens += len(p.Source) + len(p.Target) + 1
+			tokens += p.SourceSteps() + len(p.Target) + 1
 		}
 		if tokens > most {
 			most, largest = tokens, i
@@ -83,7 +83,7 @@ func (d *order) deal() {
 	for i := range indices {
 		indices[i] = int32(i)
 		p := d.split.Pair(i)
-		lengths[i] = [2]int{len(p.Source), len(p.Target) + 1}
+		lengths[i] = [2]int{p.SourceSteps(), len(p.Target) + 1}
 	}
 	rng.Shuffle(len(indices), func(i, j int) { indices[i], indices[j] = indices[j], indices[i] })
 	d.batches, d.next = d.batches[:0], 0

@@ -14,6 +14,7 @@ type Shapes struct {
 	SourceLength int // S
 	TargetLength int // T, the [components.Eos] of each target included
 	Vocabulary   int // V of both sides, the special tokens included
+	FrameSize    int // F, of a task whose sources are frames, which has no vocabulary of the source
 }
 
 // NeedData says whether the shapes leave something to the data of the task.
@@ -27,7 +28,7 @@ const syntheticPairs = 1 << 14
 // Data returns random data of these shapes, without special tokens. What they
 // leave open is as in data, pair by pair; data may be nil where that is nothing.
 func (s Shapes) Data(data *components.Data) *components.Data {
-	d := &components.Data{}
+	d := &components.Data{FrameSize: s.FrameSize}
 	if s.Vocabulary > 0 {
 		words := make([]string, max(0, s.Vocabulary-int(components.NumSpecial)))
 		for i := range words {
@@ -38,8 +39,11 @@ func (s Shapes) Data(data *components.Data) *components.Data {
 	} else {
 		d.Source, d.Target = data.Source, data.Target
 	}
+	if s.FrameSize > 0 {
+		d.Source = nil
+	}
 	split := func(lengths components.Split) components.Split {
-		return newSynthetic(lengths, s, d.Source.Size(), d.Target.Size())
+		return newSynthetic(lengths, s, d.SourceSize(), d.Target.Size())
 	}
 	if s.SourceLength > 0 && s.TargetLength > 0 {
 		d.Train = split(nil)
@@ -56,6 +60,7 @@ type synthetic struct {
 	lengths        components.Split // pairs of the lengths wanted, nil where the shapes say both
 	shapes         Shapes
 	source, target []int32 // the stock
+	frames         []float32
 }
 
 // stockSize is more than the tokens of a few batches.
@@ -66,7 +71,7 @@ func newSynthetic(lengths components.Split, s Shapes, sourceSize, targetSize int
 	if lengths != nil {
 		for i := range lengths.Len() {
 			p := lengths.Pair(i)
-			longest = max(longest, len(p.Source), len(p.Target))
+			longest = max(longest, p.SourceSteps(), len(p.Target))
 		}
 	}
 	rng := rand.New(rand.NewPCG(1, 0))
@@ -77,7 +82,17 @@ func newSynthetic(lengths components.Split, s Shapes, sourceSize, targetSize int
 		}
 		return tokens
 	}
-	return &synthetic{lengths, s, stock(sourceSize), stock(targetSize)}
+	made := &synthetic{lengths: lengths, shapes: s}
+	if s.FrameSize > 0 {
+		made.frames = make([]float32, (stockSize+longest)*s.FrameSize)
+		for i := range made.frames {
+			made.frames[i] = float32(rng.NormFloat64())
+		}
+	} else {
+		made.source = stock(sourceSize)
+	}
+	made.target = stock(targetSize)
+	return made
 }
 
 func (s *synthetic) Len() int {
@@ -92,12 +107,15 @@ func (s *synthetic) Pair(i int) components.Pair {
 	if s.lengths != nil {
 		p := s.lengths.Pair(i)
 		if s.shapes.SourceLength == 0 {
-			source = len(p.Source)
+			source = p.SourceSteps()
 		}
 		if s.shapes.TargetLength == 0 {
 			target = len(p.Target)
 		}
 	}
 	at := i * 7919 % stockSize // a prime: neighbours lie far from each other
+	if f := s.shapes.FrameSize; f > 0 {
+		return components.Pair{Frames: components.Frames{Values: s.frames[at*f : (at+source)*f], Size: f}, Target: s.target[at : at+target]}
+	}
 	return components.Pair{Source: s.source[at : at+source], Target: s.target[at : at+target]}
 }

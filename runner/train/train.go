@@ -116,7 +116,7 @@ func newTrial(c Config, sink Sink) (*trial, error) {
 	t := &trial{Config: c, sink: sink, tape: autodiff.NewTape(autodiff.Float32), dropout: c.derive("dropout")}
 	params := autodiff.NewParams(autodiff.Float32, c.derive("parameters"))
 	var err error
-	t.model, err = components.NewModel(c.Parts, params, c.Data.Source.Size(), c.Data.Target.Size())
+	t.model, err = components.NewModel(c.Parts, params, c.Data.SourceSize(), c.Data.Target.Size())
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +180,7 @@ func (t *trial) train(ctx context.Context) error {
 
 // update is one step: forward, backward, clip, move.
 func (t *trial) update() error {
-	t.batch.Fill(t.order.batch())
+	t.model.Fill(&t.batch, t.order.batch())
 	t.tape.Reset(true, true)
 	t.tape.Seed(t.dropout + uint64(t.step)*0x9e3779b97f4a7c15)
 	t.tape.Mark("batch")
