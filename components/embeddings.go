@@ -110,8 +110,8 @@ func (s *Scale) UnmarshalText(text []byte) error {
 // Embedding is a table of one vector a token, with a factor.
 type Embedding struct {
 	Table  *autodiff.Var // [V, E]
-	factor float64
-	stated bool // the configuration says the factor
+	factor float64       // 0: none
+	stated bool          // the configuration says the factor
 }
 
 // Embed returns the rows of the table that s names times the factor, [Σ lengths, E].
@@ -120,7 +120,7 @@ func (e Embedding) Embed(t *autodiff.Tape, s Sequences) *autodiff.Var {
 }
 
 func scale(t *autodiff.Tape, x *autodiff.Var, factor float64) *autodiff.Var {
-	if factor != 1 {
+	if factor != 0 {
 		autodiff.ScaleInPlace(t, x, factor)
 	}
 	return x
@@ -175,7 +175,7 @@ func (m *tables) embedder(table **autodiff.Var, name string, vocabulary, size in
 	default:
 		*table = m.source
 	}
-	e := Embedding{Table: *table, factor: 1}
+	e := Embedding{Table: *table}
 	switch m.Scale {
 	case NoScale:
 		e.stated = true

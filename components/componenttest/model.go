@@ -14,7 +14,7 @@ import (
 // that of the frames of those that read frames.
 const (
 	vocabulary = 11
-	frameSize  = 2
+	frameSize  = 4 // as some of the encoders' embeddings
 )
 
 // numbers is the numbers of the source's tokens in the target, which lacks 9 and
@@ -66,16 +66,21 @@ func modelSuite(t *testing.T, parts components.Parts, samples int) {
 type subject struct {
 	parts   components.Parts
 	aligned bool
+	repeats int // of each source, which an encoder then makes shorter
 }
 
 func newSubject(t testing.TB, parts components.Parts) subject {
 	t.Helper()
-	s := subject{parts: parts}
+	s := subject{parts: parts, repeats: 1}
 	m, err := components.NewModel(parts, autodiff.Declare(), s.sourceSize(), vocabulary)
 	if err != nil {
 		t.Fatalf("the parts do not fit: %v", err)
 	}
 	s.aligned = m.Aligned()
+	if _, ok := m.Encoder.(components.Shortening); ok {
+		const many = 64
+		s.repeats = many / m.MemorySteps(many)
+	}
 	return s
 }
 
@@ -89,10 +94,11 @@ func (s subject) sourceSize() int {
 
 // pairs is what the model can read of pairs of tokens: with a front end each
 // source token is two frames, and to an aligned decoder the target is as long as
-// the source.
+// the source. Sources that are made shorter are as much longer.
 func (s subject) pairs(pairs ...components.Pair) []components.Pair {
 	out := make([]components.Pair, len(pairs))
 	for i, p := range pairs {
+		p.Source = slices.Repeat(p.Source, s.repeats)
 		out[i] = p
 		if s.aligned {
 			out[i].Target = nil
@@ -103,8 +109,9 @@ func (s subject) pairs(pairs ...components.Pair) []components.Pair {
 		if s.parts.FrontEnd != nil {
 			out[i].Source, out[i].Frames.Size = nil, frameSize
 			for _, token := range p.Source {
-				x := float64(token)
-				out[i].Frames.Values = append(out[i].Frames.Values, float32(math.Sin(x)), float32(math.Cos(2*x)), float32(math.Cos(x)), float32(math.Sin(3*x)))
+				for k := range 2 * frameSize {
+					out[i].Frames.Values = append(out[i].Frames.Values, float32(math.Sin(float64(k+1)*float64(token))))
+				}
 			}
 			if s.aligned {
 				out[i].Target = append(out[i].Target, out[i].Target...)

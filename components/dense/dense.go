@@ -34,11 +34,7 @@ type decoder struct {
 
 // New builds the decoder.
 func New(o Options, d components.DecoderDeps) (components.Decoder, error) {
-	attention, err := d.Attention(d.Params.Scope("attention"), d.MemorySize)
-	if err != nil {
-		return nil, err
-	}
-	if attention != nil {
+	if attention, err := d.Attention(d.Params.Scope("attention"), d.MemorySize); attention != nil || err != nil {
 		return nil, registry.Fault{Key: "model.attention.type", Problem: `must be "none" with the dense decoder, which looks at each step of the memory by itself`}
 	}
 	return &decoder{d.MemorySize, o.Dropout}, nil

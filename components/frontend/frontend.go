@@ -4,6 +4,7 @@ package frontend
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 
 	"exp/components"
@@ -14,9 +15,40 @@ import (
 
 // Register enters this package's front ends.
 func Register(c *components.Catalog) {
+	registry.Add(&c.FrontEnds, "none", NoneOptions{}, NewNone)
 	registry.Add(&c.FrontEnds, "linear", LinearOptions{}, NewLinear)
 	registry.Add(&c.FrontEnds, "convolution", ConvolutionOptions{Channels: 128, NumLayers: 2, KernelSize: 3, Stride: 2}, NewConvolution)
 }
+
+// NoneOptions configures the front end none.
+type NoneOptions struct{}
+
+// Doc describes the component.
+func (NoneOptions) Doc() string {
+	return "The frames as they are, to an encoder that asks for vectors of their size."
+}
+
+// Validate finds nothing.
+func (NoneOptions) Validate() error { return nil }
+
+type none struct{}
+
+// NewNone builds the front end none.
+func NewNone(_ NoneOptions, d components.FrontEndDeps) (components.FrontEnd, error) {
+	if d.Size != d.FrameSize {
+		return nil, registry.Fault{Key: "type", Problem: fmt.Sprintf("none gives frames of %d numbers as they are, and the encoder's embedding has a size of %d; they must be equal", d.FrameSize, d.Size)}
+	}
+	return none{}, nil
+}
+
+// Forward copies x [Σ lengths, F]: an encoder may write over what it reads, and
+// what it adds takes a gradient.
+func (none) Forward(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans) (*autodiff.Var, autodiff.Spans) {
+	return autodiff.Scale(t, x, 1), spans
+}
+
+// Length is the same.
+func (none) Length(frames int) int { return frames }
 
 // LinearOptions configures the linear front end.
 type LinearOptions struct{}

@@ -1,6 +1,7 @@
 // Package recurrent has the recurrent cells (Elman's RNN, LSTM, GRU), stacks of
 // them, and the encoders and decoders that unroll a stack over a source and a
-// target; [HREDOptions], an encoder of two levels; and [MeanOptions], one of none.
+// target; [HREDOptions], an encoder of two levels; [PyramidOptions], one of ever shorter
+// ones; and [MeanOptions], one of none.
 //
 // A cell is its first state and a step, which decoders with input feeding take one
 // by one. Over whole sequences a layer is one entry of the tape, with its backward

@@ -134,6 +134,7 @@ func Register(c *components.Catalog) {
 	registry.Add(&c.Encoders, "gru", GRUEncoderOptions{defaultEncoder(), defaultGRU}, NewGRUEncoder)
 	registry.Add(&c.Encoders, "recurrent", RecurrentEncoderOptions{defaultStack(layers)}, NewRecurrentEncoder)
 	registry.Add(&c.Encoders, "hred", HREDOptions{Cell: GRU, EncoderOptions: defaultEncoder(), ContextSize: 128, Separator: "__eou__"}, NewHRED)
+	registry.Add(&c.Encoders, "pyramid", defaultPyramid(), NewPyramid)
 	registry.Add(&c.Encoders, "mean", MeanOptions{EmbeddingSize: 128}, NewMean)
 	registry.Add(&c.Decoders, "rnn", RNNDecoderOptions{defaultDecoder(), defaultRNN}, NewRNNDecoder)
 	registry.Add(&c.Decoders, "lstm", LSTMDecoderOptions{defaultDecoder(), defaultLSTM}, NewLSTMDecoder)
