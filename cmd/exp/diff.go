@@ -5,6 +5,8 @@ import (
 	"io"
 	"slices"
 
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"exp/experiments"
@@ -248,8 +250,12 @@ func printDifferences(w io.Writer, d *differences) {
 	}
 }
 
+// valueWidth is how wide a value is before it goes on in the next line.
+const valueWidth = 56
+
 func differenceTable(a, b string, list []difference) string {
 	t := newTable("key", a, b)
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 2, WidthMax: valueWidth, WidthMaxEnforcer: text.WrapSoft}, {Number: 3, WidthMax: valueWidth, WidthMaxEnforcer: text.WrapSoft}})
 	value := func(v any, isDefault bool) string {
 		switch {
 		case v == nil:
