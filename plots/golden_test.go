@@ -60,11 +60,19 @@ func figures(t *testing.T) []Rendered {
 	ablation := DefaultAblationTable()
 	ablation.By, ablation.Baseline, ablation.Title = []string{"variant", "task.split"}, map[string]string{"variant": "lstm"}, "What a cell is worth"
 	add(NewAblationTable(ablation, Sweep{}))(four)
+	cost, err := CostOverLength([]Cost{
+		{Name: "lstm", Lengths: []int{64, 256, 1024, 4096}, Milliseconds: []float64{2, 8, 32, 131}, Megabytes: []float64{3, 5, 15, 60}},
+		{Name: "transformer", Lengths: []int{64, 256, 1024, 4096}, Milliseconds: []float64{5, 20, 131, 1600}, Megabytes: []float64{5, 9, 33, 131}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all = append(all, cost)
 	return all
 }
 
 // names of the golden files of figures, in order.
-var names = []string{"curve", "curve_ten", "curve_facets", "curve_log", "bar", "bar_two", "results", "ablation"}
+var names = []string{"curve", "curve_ten", "curve_facets", "curve_log", "bar", "bar_two", "results", "ablation", "cost"}
 
 func TestGolden(t *testing.T) {
 	for i, r := range figures(t) {
@@ -229,5 +237,20 @@ func TestWriteTwice(t *testing.T) {
 	}
 	if first.String() != again.String() {
 		t.Error("the second time differs")
+	}
+}
+
+func TestCostOverLength(t *testing.T) {
+	two, three := []float64{1, 2}, []float64{1, 2, 3}
+	for name, costs := range map[string][]Cost{
+		"no model":    nil,
+		"one length":  {{Lengths: []int{64}, Milliseconds: two[:1], Megabytes: two[:1]}},
+		"few times":   {{Lengths: []int{64, 128, 256}, Milliseconds: two, Megabytes: three}},
+		"no time":     {{Lengths: []int{64, 128}, Milliseconds: []float64{0, 1}, Megabytes: two}},
+		"many memory": {{Lengths: []int{64, 128}, Milliseconds: two, Megabytes: three}},
+	} {
+		if _, err := CostOverLength(costs); err == nil {
+			t.Errorf("%s: drawn", name)
+		}
 	}
 }

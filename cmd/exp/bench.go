@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 
 	"exp/components"
 	"exp/experiments"
+	"exp/plots"
 	"exp/runner"
 	"exp/runner/train"
 )
@@ -25,6 +27,7 @@ import (
 // benchCell is the speed of a cell.
 type benchCell struct {
 	Cell             string         `json:"cell"`
+	Length           int            `json:"length,omitempty"` // of every source and target, of --lengths
 	Mode             train.Mode     `json:"mode"`
 	Threads          int            `json:"threads"`
 	Steps            int            `json:"steps"`             // measured
@@ -39,6 +42,7 @@ type benchCell struct {
 	PeakGFLOPS       float64        `json:"peak_gflops"`        // a multiply-add is two operations
 	Floor            float64        `json:"floor"`
 	XFloor           float64        `json:"x_floor"`
+	StepMB           float64        `json:"step_mb"`     // of activations, and of gradients that take their place
 	PeakRSSMB        float64        `json:"peak_rss_mb"` // of the process, the cells before included
 	AllocationsStep  float64        `json:"allocations_step"`
 	FirstStepSeconds float64        `json:"first_step_seconds,omitempty"` // of the first cell
@@ -63,6 +67,8 @@ type benchFlags struct {
 	steps, threads  int
 	seconds         float64
 	shapes          train.Shapes
+	lengths         []int
+	figure          string
 	profile, asJSON bool
 }
 
@@ -83,12 +89,16 @@ at the peak of these cores, which is measured between the steps with a large pro
 x floor, its inverse, is the most that any program could gain. Both hold their
 value on a machine that others use too, where times do not. The time of the first
 step counts from the start of the process, and the memory is the process's, the
-cells before included.`,
+cells before included.
+
+With --lengths each cell is measured at each of several lengths of source and target,
+and --figure draws the time of the processor and the memory of a step over them.`,
 		Example: `  exp bench experiments/quickstart.toml
   exp bench experiments/quickstart.toml --mode greedy --json
   exp bench experiments/quickstart.toml --mode beam --beam 10
   exp bench experiments/quickstart.toml --profile --batch 64 --source-length 20 --target-length 20 --vocabulary 8000
-  exp bench experiments/quickstart.toml --set train.batch_size=128 --seconds 5`,
+  exp bench experiments/quickstart.toml --set train.batch_size=128 --seconds 5
+  exp bench experiments/quickstart.toml --batch 1 --vocabulary 1000 --lengths 64,256,1024,4096 --figure cost.png`,
 		Args:              fileArgument,
 		ValidArgsFunction: completeFiles,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -99,11 +109,7 @@ cells before included.`,
 			if err != nil {
 				return err
 			}
-			grid, err := runner.PrepareBench(e, f.shapes)
-			if err != nil {
-				return usage(err, "")
-			}
-			return f.bench(c.Context(), grid, c.OutOrStdout())
+			return f.bench(c.Context(), e, c.OutOrStdout())
 		},
 	}
 	setFlag(c, &f.set)
@@ -116,6 +122,8 @@ cells before included.`,
 	flags.IntVar(&f.shapes.Batch, "batch", 0, "pairs a step, in place of the file's")
 	flags.IntVar(&f.shapes.SourceLength, "source-length", 0, "length of every source, in place of the data's")
 	flags.IntVar(&f.shapes.TargetLength, "target-length", 0, "length of every target with its end, in place of the data's")
+	flags.IntSliceVar(&f.lengths, "lengths", nil, "lengths of every source and target, ascending, to measure one after the other")
+	flags.StringVar(&f.figure, "figure", "", "draw time and memory over --lengths to this file, by its ending "+oneOf((*plots.Picture)(nil).Formats()))
 	flags.IntVar(&f.shapes.Vocabulary, "vocabulary", 0, "size of both vocabularies, in place of the data's")
 	flags.BoolVar(&f.profile, "profile", false, "print the time by operation, forward and backward")
 	flags.BoolVar(&f.asJSON, "json", false, "print a JSON object a cell, a line each")
@@ -157,41 +165,104 @@ func (f *benchFlags) check(c *cobra.Command) error {
 			errs = append(errs, fmt.Errorf("--%s: must be at least %d, is %d", flag.name, flag.least, flag.value))
 		}
 	}
+	if len(f.lengths) > 0 && (c.Flags().Changed("source-length") || c.Flags().Changed("target-length")) {
+		errs = append(errs, errors.New("--lengths: is in place of --source-length and --target-length"))
+	}
+	for i, length := range f.lengths {
+		if length < 1 || i > 0 && length <= f.lengths[i-1] {
+			errs = append(errs, fmt.Errorf("--lengths: must be at least 1 and ascending, are %v", f.lengths))
+			break
+		}
+	}
+	if f.figure != "" {
+		if len(f.lengths) < 2 {
+			errs = append(errs, errors.New("--figure: wants two --lengths at least"))
+		}
+		if !slices.Contains((*plots.Picture)(nil).Formats(), figureFormat(f.figure)) {
+			errs = append(errs, fmt.Errorf("--figure: must end in .%s, is %q", oneOf((*plots.Picture)(nil).Formats()), f.figure))
+		}
+	}
 	if f.threads > processors {
 		errs = append(errs, fmt.Errorf("--threads: must be at most %d, the cores that there are, is %d", processors, f.threads))
 	}
 	return errors.Join(errs...)
 }
 
-// bench measures every cell and prints what it found, also of the cells before
-// an interruption.
-func (f *benchFlags) bench(ctx context.Context, g *runner.Grid, w io.Writer) error {
+func figureFormat(path string) string { return strings.TrimPrefix(filepath.Ext(path), ".") }
+
+// bench measures every cell, at every length, and prints what it found, also of
+// those before an interruption.
+func (f *benchFlags) bench(ctx context.Context, e *experiments.Experiment, w io.Writer) error {
 	var cells []benchCell
-	var failure error
-	for i := range g.Cells {
-		cell := &g.Cells[i]
-		speed, err := g.Bench(ctx, cell, train.BenchOptions{
-			Mode: train.Mode(f.mode), Beam: f.beam, Steps: f.steps, Limit: time.Duration(f.seconds * float64(time.Second)), Profile: f.profile, Threads: f.threads,
-		})
-		if err != nil {
-			failure = benchFailure(cell, err)
-			break
-		}
-		c := newBenchCell(cell.Label(), f, speed)
-		if i == 0 {
-			c.FirstStepSeconds = speed.FirstStep.Sub(processStart()).Seconds()
-		}
-		cells = append(cells, c)
-		if f.asJSON {
-			if err := json.NewEncoder(w).Encode(c); err != nil {
-				return failed(err)
+	lengths := f.lengths
+	if len(lengths) == 0 {
+		lengths = []int{0}
+	}
+	failure := func() error {
+		for _, length := range lengths {
+			shapes := f.shapes
+			if length > 0 {
+				shapes.SourceLength, shapes.TargetLength = length, length
+			}
+			grid, err := runner.PrepareBench(e, shapes)
+			if err != nil {
+				return usage(err, "")
+			}
+			for i := range grid.Cells {
+				cell := &grid.Cells[i]
+				speed, err := grid.Bench(ctx, cell, train.BenchOptions{
+					Mode: train.Mode(f.mode), Beam: f.beam, Steps: f.steps, Limit: time.Duration(f.seconds * float64(time.Second)), Profile: f.profile, Threads: f.threads,
+				})
+				if err != nil {
+					return benchFailure(cell, err)
+				}
+				c := newBenchCell(cell.Label(), f, speed)
+				c.Length = length
+				if len(cells) == 0 {
+					c.FirstStepSeconds = speed.FirstStep.Sub(processStart()).Seconds()
+				}
+				cells = append(cells, c)
+				if f.asJSON {
+					if err := json.NewEncoder(w).Encode(c); err != nil {
+						return failed(err)
+					}
+				}
 			}
 		}
-	}
+		return nil
+	}()
 	if !f.asJSON && len(cells) > 0 {
 		printBench(w, cells)
 	}
+	if failure == nil && f.figure != "" {
+		return f.draw(cells)
+	}
 	return failure
+}
+
+// draw writes the figure of what the cells cost over the length.
+func (f *benchFlags) draw(cells []benchCell) error {
+	var costs []plots.Cost
+	for _, c := range cells {
+		i := slices.IndexFunc(costs, func(other plots.Cost) bool { return other.Name == c.Cell })
+		if i < 0 {
+			i, costs = len(costs), append(costs, plots.Cost{Name: c.Cell})
+		}
+		cost := &costs[i]
+		cost.Lengths, cost.Milliseconds, cost.Megabytes = append(cost.Lengths, c.Length), append(cost.Milliseconds, c.CPUMsStep), append(cost.Megabytes, c.StepMB)
+	}
+	picture, err := plots.CostOverLength(costs)
+	if err != nil {
+		return failed(err)
+	}
+	file, err := os.Create(f.figure)
+	if err != nil {
+		return failed(err)
+	}
+	if err := errors.Join(picture.Write(file, figureFormat(f.figure)), file.Close()); err != nil {
+		return failed(err)
+	}
+	return nil
 }
 
 func benchFailure(c *experiments.Cell, err error) *failure {
@@ -209,7 +280,7 @@ func newBenchCell(label string, f *benchFlags, s *train.Speed) benchCell {
 		Cell: label, Mode: train.Mode(f.mode), Threads: f.threads, Steps: s.Steps, TokensStep: s.Tokens, TokensPerSecond: s.TokensPerSecond,
 		MsStep: milliseconds(s.Time), MsStepMin: milliseconds(s.Min), MsStepP90: milliseconds(s.P90), CPUMsStep: milliseconds(s.CPU),
 		Parameters: s.Parameters, MultiplyAddsStep: s.MultiplyAdds, PeakGFLOPS: 2 * s.Peak / 1e9,
-		Floor: s.Floor(), XFloor: s.XFloor, PeakRSSMB: peakRSS() / (1 << 20), AllocationsStep: s.Allocations,
+		Floor: s.Floor(), XFloor: s.XFloor, StepMB: float64(s.Memory) / (1 << 20), PeakRSSMB: peakRSS() / (1 << 20), AllocationsStep: s.Allocations,
 	}
 	n := float64(s.Steps)
 	for _, r := range s.Profile {
@@ -225,12 +296,16 @@ func milliseconds(d time.Duration) float64 { return d.Seconds() * 1e3 }
 
 // printBench writes a table of the cells, and their profiles.
 func printBench(w io.Writer, cells []benchCell) {
-	t := newTable("cell", "parameters", "tokens/s", "ms/step", "min", "p90", "CPU ms", "M mul-adds", "floor", "x floor", "peak GFLOP/s", "RSS MB", "allocs/step")
-	alignNumbers(t, 2, 13)
+	t := newTable("cell", "parameters", "tokens/s", "ms/step", "min", "p90", "CPU ms", "M mul-adds", "floor", "x floor", "peak GFLOP/s", "step MB", "RSS MB", "allocs/step")
+	alignNumbers(t, 2, 14)
 	for _, c := range cells {
+		name := c.Cell
+		if c.Length > 0 {
+			name = strings.TrimSpace(fmt.Sprintf("%s length %d", name, c.Length))
+		}
 		t.AppendRow([]any{
-			c.Cell, formatCount(c.Parameters), formatCount(int(c.TokensPerSecond)), fixed(c.MsStep, 2), fixed(c.MsStepMin, 2), fixed(c.MsStepP90, 2), fixed(c.CPUMsStep, 2),
-			fixed(c.MultiplyAddsStep/1e6, 1), fixed(c.Floor, 2), fixed(c.XFloor, 2), fixed(c.PeakGFLOPS, 1), fixed(c.PeakRSSMB, 0), fixed(c.AllocationsStep, 1),
+			name, formatCount(c.Parameters), formatCount(int(c.TokensPerSecond)), fixed(c.MsStep, 2), fixed(c.MsStepMin, 2), fixed(c.MsStepP90, 2), fixed(c.CPUMsStep, 2),
+			fixed(c.MultiplyAddsStep/1e6, 1), fixed(c.Floor, 2), fixed(c.XFloor, 2), fixed(c.PeakGFLOPS, 1), fixed(c.StepMB, 1), fixed(c.PeakRSSMB, 0), fixed(c.AllocationsStep, 1),
 		})
 	}
 	fmt.Fprintln(w, t.Render())
@@ -238,8 +313,12 @@ func printBench(w io.Writer, cells []benchCell) {
 	if n := cells[0].Threads; n > 1 {
 		on = formatCount(n) + " threads"
 	}
-	fmt.Fprintf(w, "%s on %s, %s steps of %s target tokens; the first step was done %s s after the start of the process\n",
-		cells[0].Mode, on, formatCount(cells[0].Steps), formatCount(int(cells[0].TokensStep)), fixed(cells[0].FirstStepSeconds, 2))
+	of := formatCount(int(cells[0].TokensStep)) + " target tokens"
+	if cells[0].Length > 0 {
+		of = "each length"
+	}
+	fmt.Fprintf(w, "%s on %s, %s steps of %s; the first step was done %s s after the start of the process\n",
+		cells[0].Mode, on, formatCount(cells[0].Steps), of, fixed(cells[0].FirstStepSeconds, 2))
 	for _, c := range cells {
 		if c.Profile != nil {
 			printBenchProfile(w, c)

@@ -59,6 +59,7 @@ type Speed struct {
 	Peak         float64 // multiply-adds a second of the threads in a large product, measured between the steps
 	XFloor       float64 // time over the time that the step's products alone take at the peak, median
 	Allocations  float64 // a step
+	Memory       int     // bytes of a step at most: activations, and the gradients of parameters with them
 
 	FirstStep time.Time // when the first step of all had been done
 
@@ -110,6 +111,7 @@ func Bench(ctx context.Context, c Config, o BenchOptions) (*Speed, error) {
 		return nil, err
 	}
 	b.summarise(speed)
+	speed.Memory = t.tape.Mem()
 	return speed, nil
 }
 
