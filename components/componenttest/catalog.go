@@ -35,9 +35,11 @@ type (
 //   - every front end, with every value of its options, with every encoder and
 //     every decoder, with one attention.
 //
-// With testing.Short the five before the last are left out. A pairing that cannot
-// work must be refused with a fault that names an option, or a part.
-func Catalog(t *testing.T, c *components.Catalog) {
+// Where it is a matter of options or front ends, two partners in turn stand for all
+// of them, unless whole asks for every one. With testing.Short the five before the
+// last are left out. A pairing that cannot work must be refused with a fault that
+// names an option, or a part.
+func Catalog(t *testing.T, c *components.Catalog, whole bool) {
 	t.Run("schema", func(t *testing.T) {
 		schema(t, &c.FrontEnds)
 		schema(t, &c.Encoders)
@@ -66,13 +68,14 @@ func Catalog(t *testing.T, c *components.Catalog) {
 			for _, a := range attentions {
 				run(e, d, a)
 				_, small := components.Check(components.Parts{Encoder: e.build, Decoder: d.build, Attention: a.build}, vocabulary, vocabulary)
-				_, whole := components.Check(components.Parts{Encoder: e.defaults, Decoder: d.defaults, Attention: a.defaults}, 100, 100)
-				if (small == nil) != (whole == nil) {
-					t.Errorf("%s, %s and %s fit at small sizes: %v; and at their defaults: %v", e.name, d.name, a.name, small, whole)
+				_, large := components.Check(components.Parts{Encoder: e.defaults, Decoder: d.defaults, Attention: a.defaults}, 100, 100)
+				if (small == nil) != (large == nil) {
+					t.Errorf("%s, %s and %s fit at small sizes: %v; and at their defaults: %v", e.name, d.name, a.name, small, large)
 				}
 			}
 		}
 	}
+	turn := partners{whole: whole}
 	none := attentions[slices.IndexFunc(attentions, func(a attention) bool { return a.name == "none" })]
 	isAligned := func(d decoder) bool {
 		m, err := components.NewModel(components.Parts{Encoder: encoders[0].build, Decoder: d.build, Attention: none.build}, autodiff.Declare(), vocabulary, vocabulary)
@@ -82,7 +85,7 @@ func Catalog(t *testing.T, c *components.Catalog) {
 	parts := components.Parts{Encoder: encoders[0].build, Decoder: talking[0].build, Attention: none.build}
 	for _, f := range small(t, &c.FrontEnds) {
 		for _, f := range append(f.others, f) {
-			for _, e := range encoders {
+			for _, e := range inTurn(&turn, encoders) {
 				for _, d := range decoders {
 					a := attentions[0]
 					if isAligned(d) {
@@ -110,31 +113,31 @@ func Catalog(t *testing.T, c *components.Catalog) {
 	if testing.Short() {
 		return
 	}
-	turn := 0
+	attends := false
 	attended := func(d decoder) attention {
-		turn++
-		if isAligned(d) {
-			return none
+		attends = !attends
+		if attends && !isAligned(d) {
+			return attentions[0]
 		}
-		return []attention{none, attentions[0]}[turn%2]
+		return none
 	}
 	for _, base := range encoders {
 		for _, e := range base.others {
-			for _, d := range decoders {
+			for _, d := range inTurn(&turn, decoders) {
 				run(e, d, attended(d))
 			}
 		}
 	}
 	for _, base := range decoders {
 		for _, d := range base.others {
-			for _, e := range encoders {
+			for _, e := range inTurn(&turn, encoders) {
 				run(e, d, attended(d))
 			}
 		}
 	}
 	for _, base := range attentions {
 		for _, a := range base.others {
-			for _, d := range talking {
+			for _, d := range inTurn(&turn, talking) {
 				run(encoders[0], d, a)
 			}
 		}
@@ -146,7 +149,7 @@ func Catalog(t *testing.T, c *components.Catalog) {
 			}
 			for _, a := range attentions {
 				run(encoders[0], d, a)
-				for _, other := range a.others {
+				for _, other := range inTurn(&turn, a.others) {
 					run(encoders[0], d, other)
 				}
 			}
@@ -158,14 +161,16 @@ func Catalog(t *testing.T, c *components.Catalog) {
 		}
 		for _, base := range decoders {
 			for _, d := range append(slices.Clone(base.others), base) {
-				for _, a := range attentions {
-					if d.changed == "" || d.isSwitch || a.name == attentions[0].name {
-						runTo(encoders[0], d, a, o)
-					}
+				with := attentions
+				if d.changed != "" {
+					with = inTurn(&turn, attentions)
+				}
+				for _, a := range with {
+					runTo(encoders[0], d, a, o)
 				}
 			}
 			for _, a := range attentions {
-				for _, other := range a.others {
+				for _, other := range inTurn(&turn, a.others) {
 					runTo(encoders[0], base, other, o)
 				}
 			}
@@ -174,6 +179,21 @@ func Catalog(t *testing.T, c *components.Catalog) {
 			}
 		}
 	}
+}
+
+// partners chooses with what a variant is tried.
+type partners struct {
+	whole bool // with all
+	next  int
+}
+
+// inTurn returns all, or two of them, the next two of those before.
+func inTurn[V any](p *partners, all []V) []V {
+	if p.whole || len(all) <= 2 {
+		return all
+	}
+	p.next += 2
+	return []V{all[(p.next-2)%len(all)], all[(p.next-1)%len(all)]}
 }
 
 // refused fails unless the parts do not fit for what they are (of two that cannot go

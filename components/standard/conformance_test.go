@@ -3,6 +3,7 @@ package standard_test
 import (
 	"errors"
 	"maps"
+	"os"
 	"testing"
 
 	"exp/components"
@@ -11,7 +12,9 @@ import (
 	"exp/registry"
 )
 
-func TestConformance(t *testing.T) { componenttest.Catalog(t, standard.Catalog()) }
+func TestConformance(t *testing.T) {
+	componenttest.Catalog(t, standard.Catalog(), os.Getenv("EXP_LONG") == "1")
+}
 
 // Input feeding with what else changes a step: layers above the lowest, and
 // dropout between them.
