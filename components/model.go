@@ -265,8 +265,10 @@ func (m *Model) Start(t *autodiff.Tape, source Sequences) *Decoding {
 	return d
 }
 
-// Step reads the token of every row, as [Decoder.Step] does.
+// Step reads the token of every row, as [Decoder.Step] does. What it returns is valid
+// until the next but one.
 func (d *Decoding) Step(t *autodiff.Tape, tokens Sequences) Decoded {
+	t.Turn()
 	return d.model.Decoder.Step(t, d.state, d.model.known(t, tokens))
 }
 
@@ -278,6 +280,8 @@ func (d *Decoding) Next(t *autodiff.Tape, tokens Sequences) *autodiff.Var {
 
 // Select makes the rows those that rows names, as [Decoder.Select] does.
 func (d *Decoding) Select(t *autodiff.Tape, rows []int32) {
-	d.model.Decoder.Select(t, d.state, rows)
-	d.Keys, d.Queries = d.Keys.Select(t, rows), autodiff.SingleRows(t, len(rows))
+	t.Keep(func() {
+		d.model.Decoder.Select(t, d.state, rows)
+		d.Keys, d.Queries = d.Keys.Select(t, rows), autodiff.SingleRows(t, len(rows))
+	})
 }

@@ -17,6 +17,7 @@ type arena struct {
 	pieces []piece // handed out by takePiece
 	used   int     // words handed out
 	peak   int     // the most that were at once
+	keep   bool    // takePiece is take
 	poison bool
 }
 
@@ -60,7 +61,9 @@ func (a *arena) take(bytes int) unsafe.Pointer {
 // takePiece is take of what [arena.giveBack] is to take back.
 func (a *arena) takePiece(bytes int) unsafe.Pointer {
 	p := a.take(bytes)
-	a.pieces = append(a.pieces, piece{p, wordsOf(bytes)})
+	if !a.keep {
+		a.pieces = append(a.pieces, piece{p, wordsOf(bytes)})
+	}
 	return p
 }
 

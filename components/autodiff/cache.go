@@ -15,11 +15,14 @@ const firstCapacity = 16
 
 // Append adds one row to each sequence: width columns of x [B, ...].
 func (c *Cache) Append(t *Tape, x Columns, width int) {
+	before := t.arena.keep
+	t.arena.keep = true // as in Keep, and nothing allocated for it
 	if t.dtype == Float32 {
 		appendStep[float32](t, c, x, width)
 	} else {
 		appendStep[float64](t, c, x, width)
 	}
+	t.arena.keep = before
 }
 
 func appendStep[F kernel.Float](t *Tape, c *Cache, x Columns, width int) {

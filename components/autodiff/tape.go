@@ -1,6 +1,7 @@
 package autodiff
 
 import (
+	"slices"
 	"unsafe"
 
 	"exp/components/kernel"
@@ -38,6 +39,7 @@ type Tape struct {
 	ops       []Op
 	marks     []mark // where each entry's memory ends
 	loop      loop
+	turns     turns
 	key       uint64 // of this step's dropout masks
 	drawn     uint64 // dropout decisions taken this step
 	profile   *Profile
@@ -67,6 +69,7 @@ func (t *Tape) Reset(training, record bool) {
 		s.reset()
 	}
 	t.LeaveLoop()
+	t.turns = turns{}
 	t.training, t.recording = training, record
 	t.key, t.drawn = 0, 0
 }
@@ -143,6 +146,44 @@ func (t *Tape) Unwind() {
 			s.giveBackValue()
 		}
 	}
+}
+
+// turns is where, in the arena's pieces, those of the step before begin and those of
+// this step.
+type turns struct {
+	begun        bool
+	before, this int
+}
+
+// Turn begins a step of decoding: what the last but one made is gone, and its memory
+// is this one's, so that long sequences take no more than short ones and the steps
+// stay in the cache. What was made before the first Turn stays, and so does what is
+// made in [Tape.Keep]. The tape must not record.
+func (t *Tape) Turn() {
+	if t.recording {
+		panic("autodiff: turn of a tape that records")
+	}
+	s, made := &t.turns, len(t.arena.pieces)
+	if !s.begun {
+		*s = turns{true, made, made}
+		return
+	}
+	t.giveBack(s.before, s.this)
+	t.arena.pieces = slices.Delete(t.arena.pieces, s.before, s.this)
+	s.this = len(t.arena.pieces)
+}
+
+// Keep calls f, and what it makes lives until the Reset, or on a tape that records as
+// long as what else is made.
+func (t *Tape) Keep(f func()) {
+	if t.recording {
+		f()
+		return
+	}
+	before := t.arena.keep
+	t.arena.keep = true
+	f()
+	t.arena.keep = before
 }
 
 func (t *Tape) giveBack(from, to int) {

@@ -366,6 +366,45 @@ func TestForget(t *testing.T) {
 	}
 }
 
+// A step of decoding takes the memory of the last but one, and what is kept stays.
+func TestTurn(t *testing.T) {
+	const size = 10_000
+	tape := autodiff.NewTape(autodiff.Float32)
+	tape.Poison()
+	tape.Reset(false, false)
+	number := func(x float32) *autodiff.Var {
+		v := tape.New(size)
+		for i := range autodiff.Values[float32](v) {
+			autodiff.Values[float32](v)[i] = x
+		}
+		return v
+	}
+	is := func(v *autodiff.Var, want float32) bool { return v.Float32s()[0] == want && v.Float32s()[size-1] == want }
+	start := number(-1)
+	var kept, before *autodiff.Var
+	held := 0
+	for step := range 20 {
+		tape.Turn()
+		now := number(float32(step))
+		if before != nil && !is(before, float32(step-1)) {
+			t.Fatalf("step %d: the one before made %v", step, before.Float32s()[0])
+		}
+		if step == 1 {
+			tape.Keep(func() { kept = number(100) })
+		}
+		before = now
+		if step == 3 {
+			held = tape.Mem()
+		}
+	}
+	if !is(start, -1) || !is(kept, 100) {
+		t.Errorf("what was made before the first turn is %v, what was kept %v", start.Float32s()[0], kept.Float32s()[0])
+	}
+	if tape.Mem() != held {
+		t.Errorf("20 steps took %d bytes, 4 took %d", tape.Mem(), held)
+	}
+}
+
 // ones32 is a parameter [1, n] of ones.
 func ones32(n int) *autodiff.Var {
 	return autodiff.NewParams(autodiff.Float32, 1).New("w", nn.Constant(1), 1, n)
