@@ -1,4 +1,5 @@
 #include "layernorm.h"
+#include "activation.h"
 #include "lanes.h"
 
 static void forward_portable(int64_t d, float *dst, const float *x, const float *gain, const float *bias, float eps,
@@ -137,30 +138,64 @@ static EXP_AVX2 void backward_avx2(int64_t d, float *dx, float *d_gain, float *d
 	if (j < d) backward_8(dx + j, dy + j, x + j, gain + j, mu, scale, a, b, 0, d - j);
 }
 
+static EXP_AVX512 void forward_avx512(int64_t d, float *dst, const float *x, const float *gain, const float *bias,
+                                      float eps, float *mean, float *rstd) {
+	__m512 sum = _mm512_setzero_ps(), squares = sum;
+	for (int64_t j = 0; j < d; j += EXP_LANES) sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(exp_first(d - j), x + j));
+	*mean = exp_join_avx512(sum) / (float)d;
+	const __m512 mu = _mm512_set1_ps(*mean);
+	for (int64_t j = 0; j < d; j += EXP_LANES) {
+		__mmask16 some = exp_first(d - j);
+		__m512 v = _mm512_maskz_sub_ps(some, _mm512_maskz_loadu_ps(some, x + j), mu);
+		squares = _mm512_fmadd_ps(v, v, squares);
+	}
+	*rstd = 1 / sqrtf(exp_join_avx512(squares) / (float)d + eps);
+	const __m512 scale = _mm512_set1_ps(*rstd);
+	for (int64_t j = 0; j < d; j += EXP_LANES) {
+		__mmask16 some = exp_first(d - j);
+		__m512 y = _mm512_mul_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(some, x + j), mu), scale);
+		y = _mm512_fmadd_ps(y, _mm512_maskz_loadu_ps(some, gain + j), _mm512_maskz_loadu_ps(some, bias + j));
+		_mm512_mask_storeu_ps(dst + j, some, y);
+	}
+}
+
+static EXP_AVX512 void backward_avx512(int64_t d, float *dx, float *d_gain, float *d_bias, const float *dy, const float *x,
+                                       const float *gain, float mean, float rstd) {
+	const __m512 mu = _mm512_set1_ps(mean), scale = _mm512_set1_ps(rstd);
+	__m512 sum_g = _mm512_setzero_ps(), sum_gy = sum_g;
+	for (int64_t j = 0; j < d; j += EXP_LANES) {
+		__mmask16 some = exp_first(d - j);
+		__m512 v = _mm512_maskz_loadu_ps(some, dy + j);
+		__m512 y = _mm512_maskz_mul_ps(some, _mm512_sub_ps(_mm512_maskz_loadu_ps(some, x + j), mu), scale);
+		__m512 g = _mm512_mul_ps(v, _mm512_maskz_loadu_ps(some, gain + j));
+		_mm512_mask_storeu_ps(d_gain + j, some, _mm512_fmadd_ps(v, y, _mm512_maskz_loadu_ps(some, d_gain + j)));
+		_mm512_mask_storeu_ps(d_bias + j, some, _mm512_add_ps(_mm512_maskz_loadu_ps(some, d_bias + j), v));
+		sum_g = _mm512_add_ps(sum_g, g);
+		sum_gy = _mm512_fmadd_ps(g, y, sum_gy);
+	}
+	const __m512 a = _mm512_set1_ps(exp_join_avx512(sum_g) / (float)d);
+	const __m512 b = _mm512_set1_ps(exp_join_avx512(sum_gy) / (float)d);
+	for (int64_t j = 0; j < d; j += EXP_LANES) {
+		__mmask16 some = exp_first(d - j);
+		__m512 y = _mm512_mul_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(some, x + j), mu), scale);
+		__m512 g = _mm512_mul_ps(_mm512_maskz_loadu_ps(some, dy + j), _mm512_maskz_loadu_ps(some, gain + j));
+		__m512 v = _mm512_fnmadd_ps(y, b, _mm512_sub_ps(g, a));
+		_mm512_mask_storeu_ps(dx + j, some, _mm512_fmadd_ps(scale, v, _mm512_maskz_loadu_ps(some, dx + j)));
+	}
+}
+
 #endif
 
 void exp_layer_norm(int64_t rows, int64_t d, float *dst, const float *x, const float *gain, const float *bias,
                     float eps, float *mean, float *rstd) {
 	for (int64_t r = 0; r < rows; r++, dst += d, x += d) {
-#ifdef EXP_X86
-		if (exp_path <= EXP_PATH_AVX2) {
-			forward_avx2(d, dst, x, gain, bias, eps, mean + r, rstd + r);
-			continue;
-		}
-#endif
-		forward_portable(d, dst, x, gain, bias, eps, mean + r, rstd + r);
+		EXP_CALL_WIDE(forward, d, dst, x, gain, bias, eps, mean + r, rstd + r);
 	}
 }
 
 void exp_layer_norm_backward(int64_t rows, int64_t d, float *dx, float *d_gain, float *d_bias, const float *dy,
                              const float *x, const float *gain, const float *mean, const float *rstd) {
 	for (int64_t r = 0; r < rows; r++, dx += d, dy += d, x += d) {
-#ifdef EXP_X86
-		if (exp_path <= EXP_PATH_AVX2) {
-			backward_avx2(d, dx, d_gain, d_bias, dy, x, gain, mean[r], rstd[r]);
-			continue;
-		}
-#endif
-		backward_portable(d, dx, d_gain, d_bias, dy, x, gain, mean[r], rstd[r]);
+		EXP_CALL_WIDE(backward, d, dx, d_gain, d_bias, dy, x, gain, mean[r], rstd[r]);
 	}
 }
