@@ -14,7 +14,7 @@ import (
 )
 
 // Options is the options of a component: a struct of int, float64, bool, string,
-// []string, map[string]string and [ListOf] fields, and of enums, which are strings
+// []int, []string, map[string]string and [ListOf] fields, and of enums, which are strings
 // with UnmarshalText and a method Values() []string that lists what is allowed. Each
 // field has a toml tag, its key, and a doc tag. Of the fields with the same oneof
 // tag a table may state one, and the defaults of the others are then zero. The
@@ -171,6 +171,8 @@ func typeName(field reflect.Value) string {
 		return "boolean"
 	case t.Kind() == reflect.String:
 		return "string"
+	case t == reflect.TypeFor[[]int]():
+		return "list of integers"
 	case t == reflect.TypeFor[[]string]():
 		return "list of strings"
 	case t == reflect.TypeFor[map[string]string]():
@@ -263,9 +265,14 @@ func fits(typ string, plain any) bool {
 	case string:
 		return typ == "string"
 	case []any:
-		return typ == "list of strings" && !slices.ContainsFunc(x, func(e any) bool { _, ok := e.(string); return !ok })
+		return typ == "list of strings" && all[string](x) || typ == "list of integers" && all[int64](x)
 	}
 	return false
+}
+
+// all reports whether every element is an E.
+func all[E any](list []any) bool {
+	return !slices.ContainsFunc(list, func(e any) bool { _, ok := e.(E); return !ok })
 }
 
 func wrongType(o Option, v Value) error {

@@ -33,6 +33,7 @@ type engineOptions struct {
 	Loud   bool              `toml:"loud" doc:"noise"`
 	Name   string            `toml:"name" doc:"name"`
 	Tags   []string          `toml:"tags" doc:"tags"`
+	Gears  []int             `toml:"gears" doc:"ratios"`
 	Where  map[string]string `toml:"where" doc:"filter"`
 	Pairs  int               `toml:"pairs" oneof:"amount" doc:"pairs"`
 	Tokens int               `toml:"tokens" oneof:"amount" doc:"tokens"`
@@ -67,7 +68,7 @@ func TestDecode(t *testing.T) {
 	where.Set("lr", Value{Data: 0.001})
 	where.Set("variant", Value{Data: "lstm"})
 	choice, err := engines().Decode(table("type", "steam", "size", int64(7), "rate", int64(0), "mode", "fast",
-		"tags", []Value{{Data: "a"}}, "where", where, "tokens", int64(100)))
+		"tags", []Value{{Data: "a"}}, "gears", []Value{{Data: int64(3)}, {Data: int64(1)}}, "where", where, "tokens", int64(100)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func TestDecode(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := fmt.Sprintf("%+v", built)
-	want := "{base:{Size:8} Rate:0 Mode:fast Loud:false Name: Tags:[a] Where:map[lr:0.001 variant:lstm] Pairs:0 Tokens:100}"
+	want := "{base:{Size:8} Rate:0 Mode:fast Loud:false Name: Tags:[a] Gears:[3 1] Where:map[lr:0.001 variant:lstm] Pairs:0 Tokens:100}"
 	if got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
@@ -89,7 +90,7 @@ func TestDecode(t *testing.T) {
 			stated = append(stated, o.Key+"="+Format(o.Value))
 		}
 	}
-	if got, want := strings.Join(stated, " "), `size=7 rate=0.0 mode="fast" tags=["a"] where={ lr = "0.001", variant = "lstm" } pairs=0 tokens=100`; got != want {
+	if got, want := strings.Join(stated, " "), `size=7 rate=0.0 mode="fast" tags=["a"] gears=[3, 1] where={ lr = "0.001", variant = "lstm" } pairs=0 tokens=100`; got != want {
 		t.Errorf("got options %s\nwant %s", got, want)
 	}
 	if component, _ := engines().Describe("steam"); Format(component.Options[0].Value) != "4" {
@@ -109,14 +110,15 @@ func TestDecodeReportsEveryFaultAtItsPlace(t *testing.T) {
 		{"unknown keys", table("type", "steam", "sise", int64(1), "Rate", 0.1, "wing", true), strings.Join([]string{
 			`engine.toml:3: model.engine.sise: engine "steam" has no such option; did you mean "size"?`,
 			`engine.toml:4: model.engine.Rate: engine "steam" has no such option; did you mean "rate"?`,
-			`engine.toml:5: model.engine.wing: engine "steam" has no such option; there is size, rate, mode, loud, name, tags, where, pairs and tokens`}, "\n")},
-		{"wrong types", table("type", "steam", "size", "12", "rate", "x", "loud", int64(1), "tags", []Value{{Data: int64(1)}}, "where", "x", "name", 0.5), strings.Join([]string{
+			`engine.toml:5: model.engine.wing: engine "steam" has no such option; there is size, rate, mode, loud, name, tags, gears, where, pairs and tokens`}, "\n")},
+		{"wrong types", table("type", "steam", "size", "12", "rate", "x", "loud", int64(1), "tags", []Value{{Data: int64(1)}}, "where", "x", "name", 0.5, "gears", []Value{{Data: 0.5}}), strings.Join([]string{
 			`engine.toml:3: model.engine.size: must be an integer, is the string "12"`,
 			`engine.toml:4: model.engine.rate: must be a float, is the string "x"`,
 			`engine.toml:5: model.engine.loud: must be a boolean, is the integer 1`,
 			`engine.toml:6: model.engine.tags: must be a list of strings, is a list`,
 			`engine.toml:7: model.engine.where: must be a table, is the string "x"`,
-			`engine.toml:8: model.engine.name: must be a string, is the float 0.5`}, "\n")},
+			`engine.toml:8: model.engine.name: must be a string, is the float 0.5`,
+			`engine.toml:9: model.engine.gears: must be a list of integers, is a list`}, "\n")},
 		{"float for integer", table("type", "steam", "size", 1.0), `engine.toml:3: model.engine.size: must be an integer, is the float 1.0`},
 		{"out of range", table("type", "steam", "size", int64(0), "rate", 1.0), strings.Join([]string{
 			`engine.toml:3: model.engine.size: must be at least 1, is 0`,
@@ -166,7 +168,7 @@ func TestAddPanics(t *testing.T) {
 func TestDecodeOptions(t *testing.T) {
 	in := table("size", int64(7), "wheels", int64(4), "type", "steam")
 	o, options, err := DecodeOptions(in, engineOptions{Rate: 0.5}, "wheels")
-	want := `engine.toml:4: model.engine.type: [model.engine] has no such option; there is size, rate, mode, loud, name, tags, where, pairs, tokens and wheels`
+	want := `engine.toml:4: model.engine.type: [model.engine] has no such option; there is size, rate, mode, loud, name, tags, gears, where, pairs, tokens and wheels`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v\nwant %s", err, want)
 	}

@@ -143,6 +143,8 @@ func Format(v any) string {
 		return formatFloat(v)
 	case time.Time:
 		return v.Format(time.RFC3339Nano)
+	case []int:
+		return formatList(v)
 	case []string:
 		return formatList(v)
 	case []any:
