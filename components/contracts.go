@@ -260,20 +260,65 @@ type Metric interface {
 	Decodes() bool
 	// HigherIsBetter says which of two values is the better one.
 	HigherIsBetter() bool
-	// Score computes the metric.
-	Score(o *Outcome) float64
+	// Parts names the numbers that Score returns beside the score: what it is made
+	// of.
+	Parts() []string
+	// Score computes the metric of a model's pairs, of which there is one or more. It
+	// is called by several goroutines at once.
+	Score(o *Outcome) (score float64, parts []float64)
+}
+
+// Signed is what a metric implements whose value others can only compare with
+// theirs if they know how it was computed.
+type Signed interface {
+	// Signature says that in one line.
+	Signature() string
 }
 
 // MetricDeps is what a metric is given when it is built.
 type MetricDeps struct{}
 
-// Outcome is what a model did on a split.
+// Outcome is what a model made of the pairs of a split, or of some of them.
 type Outcome struct {
-	Loss       float64   // nats, summed over the target tokens
-	Tokens     int       // target tokens, the [Eos] of each included
-	Correct    int       // target tokens that were the most probable, given those before
-	Hypotheses [][]int32 // greedy, without [Eos]; nil unless a metric decodes
-	References [][]int32
+	Pairs []Said
+	Text  func(tokens []int32) string // of a hypothesis or a reference
+}
 
-	Text func(tokens []int32) string // of a hypothesis or a reference
+// Said is what a model made of one pair.
+type Said struct {
+	Loss       float64 // nats, summed over the target tokens
+	Tokens     int     // target tokens, [Eos] included where the decoder says it
+	Correct    int     // target tokens that were the most probable, given those before
+	Source     int     // length of the source, in tokens or frames
+	Reference  []int32
+	Hypothesis []int32 // greedy, without [Eos]; nil unless a metric decodes
+}
+
+// Loss is the sum over all pairs, in nats.
+func (o *Outcome) Loss() (sum float64) {
+	for _, p := range o.Pairs {
+		sum += p.Loss
+	}
+	return sum
+}
+
+// Tokens is the number of target tokens.
+func (o *Outcome) Tokens() (sum int) {
+	for _, p := range o.Pairs {
+		sum += p.Tokens
+	}
+	return sum
+}
+
+// Correct is the number of target tokens that were the most probable.
+func (o *Outcome) Correct() (sum int) {
+	for _, p := range o.Pairs {
+		sum += p.Correct
+	}
+	return sum
+}
+
+// Texts are the hypothesis and the reference of pair i.
+func (o *Outcome) Texts(i int) (hypothesis, reference string) {
+	return o.Text(o.Pairs[i].Hypothesis), o.Text(o.Pairs[i].Reference)
 }

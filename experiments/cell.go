@@ -31,8 +31,9 @@ type Cell struct {
 
 	Training   components.Training
 	Evaluation components.Evaluation
+	Breakdown  components.Breakdown
 
-	embeddings, training, evaluation []registry.Option // as options
+	embeddings, training, evaluation, breakdown []registry.Option // as options
 
 	frameSize int // of the task's sources, 0 for tokens
 
@@ -56,8 +57,10 @@ func (c *Cell) Label() string {
 // type, and the options that are not as they are by default, as in
 // "bleu(tokenize=char)".
 type Metric struct {
-	Name   string
-	Choice registry.Choice[components.Metric, components.MetricDeps]
+	Name string
+	components.Metric
+
+	component registry.Component
 }
 
 // defaultMetrics is what is measured where the configuration does not say.
@@ -160,7 +163,11 @@ func (d *decoder) cell(top *registry.Table, partial bool) (*Cell, error) {
 	}
 
 	evaluate := section("evaluate")
-	c.Evaluation, c.evaluation, err = registry.DecodeOptions(evaluate, components.DefaultEvaluation(), "metrics")
+	c.Evaluation, c.evaluation, err = registry.DecodeOptions(evaluate, components.DefaultEvaluation(), "metrics", "breakdown")
+	report(err)
+	breakdown, err := subtable(evaluate, "breakdown")
+	report(err)
+	c.Breakdown, c.breakdown, err = registry.DecodeOptions(breakdown, components.Breakdown{})
 	report(err)
 	c.Metrics, err = d.metrics(evaluate)
 	report(err)
@@ -407,16 +414,17 @@ func (d *decoder) metrics(evaluate *registry.Table) ([]Metric, error) {
 				Problem: "must be a name or a table with a type, is " + registry.DescribeValue(v)}})
 			continue
 		}
+		var built components.Metric
 		choice, err := d.catalog.Metrics.Decode(t)
 		if err == nil {
-			_, err = choice.Build(components.MetricDeps{})
+			built, err = choice.Build(components.MetricDeps{})
 			err = registry.At(t, err)
 		}
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		m := Metric{Name: metricName(choice.Component), Choice: choice}
+		m := Metric{metricName(choice.Component), built, choice.Component}
 		if slices.ContainsFunc(metrics, func(other Metric) bool { return other.Name == m.Name }) {
 			errs = append(errs, registry.At(t, registry.Fault{Problem: fmt.Sprintf("%s is listed twice", m.Name)}))
 			continue

@@ -24,7 +24,7 @@ func hash(text string) string {
 
 // identity hashes everything that can change a number which training a trial of
 // c leads to. It leaves out what is as it is by default, so that a new option
-// changes nothing, and the metrics, which can be computed later.
+// changes nothing, and the metrics and their breakdown, which can be computed later.
 func (c *Cell) identity() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "cell %d\ndata %s\n", format, c.Data)
@@ -133,7 +133,7 @@ func (c *Cell) Resolved() string {
 		}
 		b.WriteString(formatSection(s))
 	}
-	fmt.Fprintf(&b, "metrics = %s\n", c.formatMetrics())
+	fmt.Fprintf(&b, "metrics = %s\n\n%s", c.formatMetrics(), formatSection(section{"evaluate.breakdown", registry.Component{Options: c.breakdown}}))
 	return b.String()
 }
 
@@ -149,6 +149,7 @@ func (c *Cell) Options() []registry.Option {
 	for i, m := range c.Metrics {
 		names[i] = m.Name
 	}
+	all = appendOptions(all, "evaluate.breakdown", registry.Component{Options: c.breakdown})
 	return append(all, registry.Option{Key: "evaluate.metrics", Type: "list of strings", Value: names, Default: defaultMetrics})
 }
 
@@ -172,7 +173,7 @@ func appendOptions(all []registry.Option, path string, c registry.Component) []r
 func (c *Cell) formatMetrics() string {
 	metrics := make([]string, len(c.Metrics))
 	for i, m := range c.Metrics {
-		metrics[i] = formatMetric(m.Choice.Component)
+		metrics[i] = formatMetric(m.component)
 	}
 	return "[" + strings.Join(metrics, ", ") + "]"
 }
@@ -249,6 +250,8 @@ func isZero(v any) bool {
 		return !v
 	case string:
 		return v == ""
+	case []int:
+		return len(v) == 0
 	case []string:
 		return len(v) == 0
 	}

@@ -87,6 +87,7 @@ func TestSameIdentity(t *testing.T) {
 		{"an option with its default", plain, scheduled + "size = 3\nwords = []"},
 		{"new options", withSchedule(moreSizes{extended{always: always{Size: 3}}}), scheduled},
 		{"a metric", plain, scheduled + "[evaluate]\nmetrics = [\"loss\"]"},
+		{"a breakdown", plain, scheduled + "[evaluate.breakdown]\nsource_length = [10]"},
 		{"a name, seeds, a comment", plain, "name = \"other\" # the same\n" + scheduled + "[sweep]\nseeds = 9"},
 		{"the default output", plain, scheduled + "[model.output]\ntype = \"softmax\""},
 		{"another order", plain, `

@@ -68,6 +68,7 @@ func metricTitle(metric string) string {
 // an accuracy by its name.
 func isShare(metric string) bool {
 	_, name := splitMetric(metric)
+	name, _, _ = strings.Cut(name, "/") // of all pairs or of some
 	return strings.HasSuffix(name, "accuracy") || strings.HasSuffix(name, "exact_match")
 }
 

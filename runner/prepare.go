@@ -178,6 +178,7 @@ func prepare(c *experiments.Cell, s *source, loaded components.Loaded, weights *
 			Schedule:   c.Schedule.Build,
 			Training:   c.Training,
 			Evaluation: c.Evaluation,
+			Breakdown:  c.Breakdown,
 			Data:       s.data,
 			Loaded:     loaded,
 			Weights:    weights,
@@ -185,11 +186,7 @@ func prepare(c *experiments.Cell, s *source, loaded components.Loaded, weights *
 		dataHash: s.hash,
 	}
 	for _, m := range c.Metrics {
-		built, err := m.Choice.Build(components.MetricDeps{})
-		if err != nil {
-			return nil, registry.Under("evaluate.metrics", err)
-		}
-		p.config.Metrics = append(p.config.Metrics, train.Metric{Name: m.Name, Metric: built})
+		p.config.Metrics = append(p.config.Metrics, train.Metric{Name: m.Name, Metric: m.Metric})
 	}
 	var err error
 	p.parameters, err = train.Check(p.config)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -195,7 +196,7 @@ func (g *Grid) complete(ctx context.Context, t experiments.Trial, config train.C
 	}
 	var missing []train.Metric
 	for _, m := range config.Metrics {
-		if !has["test/"+m.Name] || !has["valid/"+m.Name] {
+		if slices.ContainsFunc(config.Breakdown.Names(m.Name, m), func(name string) bool { return !has["test/"+name] || !has["valid/"+name] }) {
 			missing = append(missing, m)
 		}
 	}

@@ -217,7 +217,7 @@ func TestFinishedTrialsAreNotTrainedAgain(t *testing.T) {
 		}
 	}
 
-	g := prepare(t, standard.Catalog(), grid, `evaluate.metrics=["loss", "token_accuracy", "exact_match"]`)
+	g := prepare(t, standard.Catalog(), grid, `evaluate.metrics=["loss", "token_accuracy", "exact_match"]`, "evaluate.breakdown.source_length=[2]")
 	o = &observer{}
 	run(background, t, g, "runs", 2, o)
 	if len(o.begun) != 0 {
@@ -230,7 +230,7 @@ func TestFinishedTrialsAreNotTrainedAgain(t *testing.T) {
 		}
 	}
 	for _, trial := range g.Trials() {
-		for _, key := range []string{"valid token_accuracy 30", "test exact_match 30"} {
+		for _, key := range []string{"valid token_accuracy 30", "test exact_match 30", "valid loss/source_length=0-2 30", "test loss/source_length=3+ 30"} {
 			if !strings.Contains(after, trial.ID+" "+key) {
 				t.Errorf("trial %s has no %s", trial.ID, key)
 			}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"exp/components"
 	"exp/experiments"
 	"exp/plots"
 	"exp/registry"
@@ -63,9 +62,11 @@ func buildFigures(e *experiments.Experiment) ([]plots.Figure, error) {
 		c := &e.Cells[i]
 		sweep.Cells = append(sweep.Cells, labels(c))
 		for _, m := range c.Metrics {
-			for _, name := range []string{"valid/" + m.Name, "test/" + m.Name} {
-				if !slices.Contains(sweep.Metrics, name) {
-					sweep.Metrics = append(sweep.Metrics, name)
+			for _, number := range c.Breakdown.Names(m.Name, m) {
+				for _, name := range []string{"valid/" + number, "test/" + number} {
+					if !slices.Contains(sweep.Metrics, name) {
+						sweep.Metrics = append(sweep.Metrics, name)
+					}
 				}
 			}
 		}
@@ -161,12 +162,11 @@ func measured(ctx context.Context, r *tracking.Reader, e *experiments.Experiment
 	}
 	data := plots.Data{HigherIsBetter: map[string]bool{}}
 	for i := range e.Cells {
-		for _, m := range e.Cells[i].Metrics {
-			built, err := m.Choice.Build(components.MetricDeps{})
-			if err != nil {
-				return data, err
+		c := &e.Cells[i]
+		for _, m := range c.Metrics {
+			for _, name := range c.Breakdown.Scores(m.Name) {
+				data.HigherIsBetter[name] = m.HigherIsBetter()
 			}
-			data.HigherIsBetter[m.Name] = built.HigherIsBetter()
 		}
 	}
 	for _, t := range inFileOrder(e) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -114,6 +115,9 @@ func (p *progress) Step(t experiments.Trial, step int, loss float64) {
 
 // Metric implements [runner.Observer].
 func (p *progress) Metric(t experiments.Trial, step int, split, name string, value float64) {
+	if !slices.ContainsFunc(t.Cell.Metrics, func(m experiments.Metric) bool { return m.Name == name }) {
+		return // of a part or a bucket, for which there is no room
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.shown[t.ID]

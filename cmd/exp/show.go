@@ -1,16 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"exp/components"
 	"exp/tracking"
 )
 
@@ -148,6 +151,8 @@ type metricJSON struct {
 	Metric string `json:"metric"`
 	Step   int    `json:"step"`
 	Value  number `json:"value"`
+
+	Signature string `json:"signature,omitempty"` // how it was computed
 }
 
 type runJSON struct {
@@ -180,8 +185,10 @@ func showTrial(ctx context.Context, r *tracking.Reader, t *found, asJSON bool, w
 		return failed(err)
 	}
 	shown := trialJSON{Trial: t.id, Cell: t.cell, Seed: t.seed, Experiments: t.experiments, Config: t.config, Metrics: []metricJSON{}, Runs: []runJSON{}}
+	signatures := t.signatures()
+	slices.SortStableFunc(metrics, compareMetrics)
 	for _, m := range metrics {
-		shown.Metrics = append(shown.Metrics, metricJSON{m.Split, m.Name, m.Step, number(m.Value)})
+		shown.Metrics = append(shown.Metrics, metricJSON{m.Split, m.Name, m.Step, number(m.Value), signatures[m.Name]})
 	}
 	for _, run := range runs {
 		j := runJSON{run.ID, run.Status, run.Message, run.Stack, run.Started, nil, run.Host, run.PID, run.Command, run.CodeVersion, run.Dirty,
@@ -201,6 +208,37 @@ func showTrial(ctx context.Context, r *tracking.Reader, t *found, asJSON bool, w
 	return nil
 }
 
+// signatures says of metrics, by name, how they are computed, where others have to
+// know; of none where the trial was recorded by a version that computed others.
+func (t *found) signatures() map[string]string {
+	signatures := map[string]string{}
+	if c, err := t.decode(); err == nil {
+		for _, m := range c.Metrics {
+			if signed, ok := m.Metric.(components.Signed); ok {
+				signatures[m.Name] = signed.Signature()
+			}
+		}
+	}
+	return signatures
+}
+
+// compareMetrics puts the parts of a metric below it, and its buckets, in the
+// order of their lengths, below those.
+func compareMetrics(a, b tracking.Metric) int {
+	nameA, restA, _ := strings.Cut(a.Name, "/")
+	nameB, restB, _ := strings.Cut(b.Name, "/")
+	byA, bucketA, _ := strings.Cut(restA, "=")
+	byB, bucketB, _ := strings.Cut(restB, "=")
+	return cmp.Or(strings.Compare(a.Split, b.Split), strings.Compare(nameA, nameB),
+		cmp.Compare(min(len(bucketA), 1), min(len(bucketB), 1)), strings.Compare(byA, byB), cmp.Compare(least(bucketA), least(bucketB)))
+}
+
+// least is the number that the name of a bucket begins with.
+func least(bucket string) int {
+	n, _ := strconv.Atoi(bucket[:max(0, strings.IndexAny(bucket, "-+"))])
+	return n
+}
+
 func printTrial(w io.Writer, t trialJSON) {
 	fmt.Fprintf(w, "# trial %s: seed %d of cell %s, of %s\n\n%s\n", t.Trial, t.Seed, t.Cell, strings.Join(t.Experiments, ", "), strings.TrimSpace(t.Config))
 	if t.Card != nil {
@@ -209,10 +247,10 @@ func printTrial(w io.Writer, t trialJSON) {
 		fmt.Fprintf(w, "\nits architecture cannot be shown: %s\n", t.NoCard)
 	}
 	if len(t.Metrics) > 0 {
-		table := newTable("metric", "step", "value")
+		table := newTable("metric", "step", "value", "signature")
 		alignNumbers(table, 2, 2)
 		for _, m := range t.Metrics {
-			table.AppendRow([]any{m.Split + "/" + m.Metric, formatCount(m.Step), formatValue(float64(m.Value))})
+			table.AppendRow([]any{m.Split + "/" + m.Metric, formatCount(m.Step), formatValue(float64(m.Value)), m.Signature})
 		}
 		fmt.Fprintf(w, "\n%s\n", table.Render())
 	}

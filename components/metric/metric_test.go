@@ -8,13 +8,17 @@ import (
 	"exp/registry"
 )
 
-// score reads a metric from a catalog and computes it.
-func score(t *testing.T, name string, o *components.Outcome) (components.Metric, float64) {
+// build reads a metric from the catalog: its name, and options with their values
+// in turn.
+func build(t testing.TB, name string, options ...any) components.Metric {
 	t.Helper()
 	c := components.NewCatalog()
 	Register(c)
 	table := registry.NewTable("evaluate.metrics", registry.Origin{})
 	table.Set("type", registry.Value{Data: name})
+	for i := 0; i < len(options); i += 2 {
+		table.Set(options[i].(string), registry.Value{Data: options[i+1]})
+	}
 	choice, err := c.Metrics.Decode(table)
 	if err != nil {
 		t.Fatal(err)
@@ -23,37 +27,57 @@ func score(t *testing.T, name string, o *components.Outcome) (components.Metric,
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m, m.Score(o)
+	return m
 }
 
-func TestMetrics(t *testing.T) {
-	outcome := &components.Outcome{
-		Loss: 6, Tokens: 8, Correct: 5,
-		Hypotheses: [][]int32{{4, 5}, {4}, nil, {6, 6}, {4, 5, 6}},
-		References: [][]int32{{4, 5}, {5}, {}, {6}, {4, 5}},
+// texts is the outcome of hypotheses and references, in turn.
+func texts(pairs ...string) *components.Outcome {
+	o := &components.Outcome{Text: func(tokens []int32) string { return string(tokens) }}
+	for i := 0; i < len(pairs); i += 2 {
+		o.Pairs = append(o.Pairs, components.Said{Hypothesis: []int32(pairs[i]), Reference: []int32(pairs[i+1])})
 	}
+	return o
+}
+
+func TestTokenMetrics(t *testing.T) {
+	outcome := &components.Outcome{Pairs: []components.Said{
+		{Loss: 1, Tokens: 3, Correct: 1, Hypothesis: []int32{4, 5}, Reference: []int32{4, 5}},
+		{Loss: 2, Tokens: 2, Correct: 2, Hypothesis: []int32{4}, Reference: []int32{5}},
+		{Loss: 1, Tokens: 1, Correct: 0, Hypothesis: nil, Reference: []int32{}},
+		{Loss: 0.5, Tokens: 1, Correct: 1, Hypothesis: []int32{6, 6}, Reference: []int32{6}},
+		{Loss: 1.5, Tokens: 1, Correct: 1, Hypothesis: []int32{4, 5, 6}, Reference: []int32{4, 5}},
+	}}
 	for name, test := range map[string]struct {
+		metric          components.Metric
 		want            float64
 		decodes, higher bool
 	}{
-		"loss":           {0.75, false, false},
-		"perplexity":     {math.Exp(0.75), false, false},
-		"token_accuracy": {5. / 8, false, true},
-		"exact_match":    {2. / 5, true, true}, // the first, and the empty one
+		"loss":           {build(t, "loss"), 0.75, false, false},
+		"perplexity":     {build(t, "perplexity"), math.Exp(0.75), false, false},
+		"token_accuracy": {build(t, "token_accuracy"), 5. / 8, false, true},
+		"exact_match":    {build(t, "exact_match"), 2. / 5, true, true}, // the first, and the empty one
+		"edit_distance":  {build(t, "edit_distance"), 3. / 5, true, false},
+		"normalized":     {build(t, "edit_distance", "normalized", true), (1 + 1./2 + 1./3) / 5, true, false},
 	} {
-		m, got := score(t, name, outcome)
-		if math.Abs(got-test.want) > 1e-15 {
-			t.Errorf("%s is %v, want %v", name, got, test.want)
+		got, parts := test.metric.Score(outcome)
+		if math.Abs(got-test.want) > 1e-15 || parts != nil {
+			t.Errorf("%s is %v and %v, want %v", name, got, parts, test.want)
 		}
-		if m.Decodes() != test.decodes || m.HigherIsBetter() != test.higher {
-			t.Errorf("%s: decodes %v, higher is better %v; want %v, %v", name, m.Decodes(), m.HigherIsBetter(), test.decodes, test.higher)
+		if test.metric.Decodes() != test.decodes || test.metric.HigherIsBetter() != test.higher {
+			t.Errorf("%s: decodes %v, higher is better %v; want %v, %v", name, test.metric.Decodes(), test.metric.HigherIsBetter(), test.decodes, test.higher)
 		}
 	}
 }
 
 // A loss too large for a perplexity is an infinite one.
 func TestPerplexityOverflows(t *testing.T) {
-	if _, got := score(t, "perplexity", &components.Outcome{Loss: 1e6, Tokens: 1}); !math.IsInf(got, 1) {
+	if got, _ := build(t, "perplexity").Score(&components.Outcome{Pairs: []components.Said{{Loss: 1e6, Tokens: 1}}}); !math.IsInf(got, 1) {
 		t.Errorf("perplexity of a loss of 1e6 is %v, want +Inf", got)
 	}
+}
+
+// of scores a metric.
+func of(m components.Metric, o *components.Outcome) float64 {
+	score, _ := m.Score(o)
+	return score
 }

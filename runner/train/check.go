@@ -105,7 +105,8 @@ func (c Config) splits() []namedSplit {
 	return []namedSplit{{"train", c.Data.Train}, {"valid", c.Data.Valid}, {"test", c.Data.Test}}
 }
 
-// Value is a metric of a split.
+// Value is a number of a metric of a split, under the name that it has by
+// [components.Breakdown.Names].
 type Value struct {
 	Split, Name string
 	Value       float64
@@ -126,10 +127,7 @@ func Measure(c Config) ([]Value, error) {
 	}
 	var values []Value
 	for _, s := range c.splits()[1:] {
-		outcome := Evaluate(t.model, t.tape, t.Data, s, t.Evaluation, decodes(t.Metrics))
-		for _, m := range t.Metrics {
-			values = append(values, Value{s.name, m.Name, m.Score(outcome)})
-		}
+		values = append(values, t.measure(s)...)
 	}
 	return values, nil
 }

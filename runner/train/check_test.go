@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -56,6 +57,7 @@ func TestCheck(t *testing.T) {
 // Measure gives what was recorded at the end of the training.
 func TestMeasure(t *testing.T) {
 	sink, c := newMemory(), config(t)
+	c.Breakdown.TargetLength = []int{2}
 	if err := Run(context.Background(), c, sink); err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +65,11 @@ func TestMeasure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := 2 * len(c.Metrics); len(values) != want {
+	want := 0
+	for _, m := range c.Metrics {
+		want += 2 * (1 + len(m.Parts()) + 2)
+	}
+	if len(values) != want {
 		t.Errorf("%d values, want %d", len(values), want)
 	}
 	for _, v := range values {
@@ -105,26 +111,21 @@ func TestEvaluateInAnyBatchSize(t *testing.T) {
 	}
 	for i, p := range split {
 		tokens += len(p.Target) + 1
-		if !slices.Equal(want.References[i], p.Target) {
-			t.Errorf("reference %d is %v, want %v", i, want.References[i], p.Target)
+		if said := want.Pairs[i]; !slices.Equal(said.Reference, p.Target) || said.Source != len(p.Source) || said.Tokens != len(p.Target)+1 {
+			t.Errorf("pair %d is %+v, want a source of %d tokens and the target %v", i, said, len(p.Source), p.Target)
 		}
 	}
-	if want.Tokens != tokens || len(want.Hypotheses) != len(split) {
-		t.Errorf("%d tokens, %d hypotheses; want %d, %d", want.Tokens, len(want.Hypotheses), tokens, len(split))
+	if want.Tokens() != tokens || len(want.Pairs) != len(split) {
+		t.Errorf("%d tokens, %d pairs; want %d, %d", want.Tokens(), len(want.Pairs), tokens, len(split))
 	}
 	for _, size := range []int{2, 7, 40, 1000} {
 		evaluation.BatchSize = size
 		got := Evaluate(m, tape, c.Data, split, evaluation, true)
-		if got.Loss != want.Loss || got.Correct != want.Correct || got.Tokens != want.Tokens {
-			t.Errorf("batch size %d: loss %v, %d of %d; want %v, %d of %d", size, got.Loss, got.Correct, got.Tokens, want.Loss, want.Correct, want.Tokens)
-		}
-		for i := range split {
-			if !slices.Equal(got.Hypotheses[i], want.Hypotheses[i]) {
-				t.Errorf("batch size %d: hypothesis %d is %v, want %v", size, i, got.Hypotheses[i], want.Hypotheses[i])
-			}
+		if !reflect.DeepEqual(got.Pairs, want.Pairs) {
+			t.Errorf("batch size %d: got %+v, want %+v", size, got.Pairs, want.Pairs)
 		}
 	}
-	if o := Evaluate(m, tape, c.Data, split, evaluation, false); o.Hypotheses != nil || o.Loss != want.Loss {
-		t.Errorf("without decoding: loss %v, hypotheses %v", o.Loss, o.Hypotheses)
+	if o := Evaluate(m, tape, c.Data, split, evaluation, false); o.Pairs[0].Hypothesis != nil || o.Loss() != want.Loss() {
+		t.Errorf("without decoding: loss %v, hypothesis %v", o.Loss(), o.Pairs[0].Hypothesis)
 	}
 }

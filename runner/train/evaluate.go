@@ -21,12 +21,7 @@ func Evaluate(m *components.Model, t *autodiff.Tape, data *components.Data, spli
 		p, q := split.Pair(a), split.Pair(b)
 		return cmp.Or(cmp.Compare(p.SourceSteps(), q.SourceSteps()), cmp.Compare(len(p.Target), len(q.Target)))
 	})
-	outcome := &components.Outcome{Text: data.TargetText}
-	if decode {
-		outcome.Hypotheses = make([][]int32, len(indices))
-		outcome.References = make([][]int32, len(indices))
-	}
-	losses := make([]float64, len(indices))
+	outcome := &components.Outcome{Pairs: make([]components.Said, len(indices)), Text: data.TargetText}
 	var batch components.Batch
 	var pairs []components.Pair
 	var predicted []int32
@@ -45,23 +40,22 @@ func Evaluate(m *components.Model, t *autodiff.Tape, data *components.Data, spli
 		autodiff.Argmax(logits, predicted)
 		at := 0
 		for row, i := range now {
-			for range batch.TargetOut.Lengths[row] {
-				losses[i] += tokenLosses[at]
+			said := &outcome.Pairs[i]
+			said.Source, said.Reference = pairs[row].SourceSteps(), pairs[row].Target
+			said.Tokens = int(batch.TargetOut.Lengths[row])
+			for range said.Tokens {
+				said.Loss += tokenLosses[at]
 				if predicted[at] == targets[at] {
-					outcome.Correct++
+					said.Correct++
 				}
 				at++
 			}
 		}
-		outcome.Tokens += len(targets)
 		if decode {
 			for row, h := range generate.Greedy(m, t, batch.Source, o.MaxLength) {
-				outcome.Hypotheses[now[row]], outcome.References[now[row]] = h, pairs[row].Target
+				outcome.Pairs[now[row]].Hypothesis = h
 			}
 		}
-	}
-	for _, l := range losses { // in the split's own order
-		outcome.Loss += l
 	}
 	return outcome
 }

@@ -32,6 +32,7 @@ type Config struct {
 	Metrics    []Metric
 	Training   components.Training
 	Evaluation components.Evaluation
+	Breakdown  components.Breakdown
 	Data       *components.Data
 	Loaded     components.Loaded // what the embeddings start from
 	Weights    *checkpoint.File  // every parameter's first values, nil where they are drawn
@@ -234,9 +235,8 @@ func (t *trial) evaluate(name string, split components.Split) error {
 		}
 	}
 	started := time.Now()
-	outcome := Evaluate(t.model, t.tape, t.Data, split, t.Evaluation, decodes(t.Metrics))
-	for _, m := range t.Metrics {
-		if err := t.sink.Metric(t.step, name, m.Name, m.Score(outcome)); err != nil {
+	for _, v := range t.measure(namedSplit{name, split}) {
+		if err := t.sink.Metric(t.step, v.Split, v.Name, v.Value); err != nil {
 			return err
 		}
 	}
@@ -248,6 +248,19 @@ func (t *trial) evaluate(name string, split components.Split) error {
 	}
 	t.since, t.timed = time.Now(), 0
 	return nil
+}
+
+// measure evaluates the model on a split and computes the metrics.
+func (t *trial) measure(split namedSplit) []Value {
+	outcome := Evaluate(t.model, t.tape, t.Data, split, t.Evaluation, decodes(t.Metrics))
+	var values []Value
+	for _, m := range t.Metrics {
+		numbers := t.Breakdown.Measure(m, outcome)
+		for i, name := range t.Breakdown.Names(m.Name, m) {
+			values = append(values, Value{split.name, name, numbers[i]})
+		}
+	}
+	return values
 }
 
 func decodes(metrics []Metric) bool {

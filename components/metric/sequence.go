@@ -1,0 +1,64 @@
+package metric
+
+import (
+	"slices"
+
+	"exp/components"
+)
+
+// ExactMatchOptions configures the exact match.
+type ExactMatchOptions struct{}
+
+// Doc describes the component.
+func (ExactMatchOptions) Doc() string {
+	return "Share of the greedy hypotheses that equal the whole target."
+}
+
+// Validate finds nothing.
+func (ExactMatchOptions) Validate() error { return nil }
+
+// NewExactMatch builds the exact match.
+func NewExactMatch(ExactMatchOptions, components.MetricDeps) (components.Metric, error) {
+	return simple{decodes: true, higher: true, score: exactMatch}, nil
+}
+
+func exactMatch(o *components.Outcome) float64 {
+	same := 0
+	for _, p := range o.Pairs {
+		if slices.Equal(p.Hypothesis, p.Reference) {
+			same++
+		}
+	}
+	return float64(same) / float64(len(o.Pairs))
+}
+
+// EditDistanceOptions configures the edit distance.
+type EditDistanceOptions struct {
+	Normalized bool `toml:"normalized" doc:"over the length of the longer of the two, in 0 to 1"`
+}
+
+// Doc describes the component.
+func (EditDistanceOptions) Doc() string {
+	return "Mean over pairs of the fewest target tokens to replace, leave out and put in that make the greedy hypothesis of the target (Levenshtein 1966)."
+}
+
+// Validate finds nothing.
+func (EditDistanceOptions) Validate() error { return nil }
+
+// NewEditDistance builds the edit distance.
+func NewEditDistance(o EditDistanceOptions, _ components.MetricDeps) (components.Metric, error) {
+	return simple{decodes: true, score: func(outcome *components.Outcome) float64 {
+		var row []int64
+		sum := 0.0
+		for _, p := range outcome.Pairs {
+			var e edits
+			e, row = distance(p.Hypothesis, p.Reference, row)
+			d, longer := float64(e.total()), max(len(p.Hypothesis), len(p.Reference))
+			if o.Normalized && longer > 0 {
+				d /= float64(longer)
+			}
+			sum += d
+		}
+		return sum / float64(len(outcome.Pairs))
+	}}, nil
+}
