@@ -18,6 +18,16 @@ func Register(c *components.Catalog) {
 	registry.Add(&c.Metrics, "token_accuracy", TokenAccuracyOptions{}, NewTokenAccuracy)
 	registry.Add(&c.Metrics, "exact_match", ExactMatchOptions{}, NewExactMatch)
 	registry.Add(&c.Metrics, "edit_distance", EditDistanceOptions{}, NewEditDistance)
+	registry.Add(&c.Metrics, "bleu", DefaultBLEU(), NewBLEU)
+	registry.Add(&c.Metrics, "chrf", DefaultChrF(0), NewChrF)
+	registry.Add(&c.Metrics, "chrf_plus_plus", DefaultChrF(2), NewChrF)
+	registry.Add(&c.Metrics, "ter", DefaultTER(), NewTER)
+	registry.Add(&c.Metrics, "rouge_1", ROUGE1Options{}, NewROUGE1)
+	registry.Add(&c.Metrics, "rouge_2", ROUGE2Options{}, NewROUGE2)
+	registry.Add(&c.Metrics, "rouge_l", ROUGELOptions{}, NewROUGEL)
+	registry.Add(&c.Metrics, "wer", WEROptions{}, NewWER)
+	registry.Add(&c.Metrics, "cer", CEROptions{Whitespace: true}, NewCER)
+	registry.Add(&c.Metrics, "per", PEROptions{Stress: true}, NewPER)
 }
 
 // simple is a metric that is one number, which a function computes.

@@ -1,0 +1,99 @@
+package metric
+
+import (
+	"cmp"
+	"slices"
+)
+
+// overlap counts the n-grams of two sequences for every order 1 to len(counts)
+// at once.
+//
+// An n-gram that a hypothesis has h times and its reference r times is matched
+// min(h, r) times. The positions of both sequences are sorted by the tokens that
+// begin there, so that equal n-grams of every order lie together, and one walk
+// counts them all.
+type overlap struct {
+	counts []ngrams // by order, from 1
+
+	tokens    []int32 // the hypothesis and the reference, each with end after it
+	positions []int32
+	here      [][2]int // [len(counts)] of the n-gram at hand, in the hypothesis and in the reference
+}
+
+// ngrams is how many of one order there are.
+type ngrams struct{ hypothesis, reference, matched int }
+
+// end is no token: those are from 1.
+const end = 0
+
+func newOverlap(order int) *overlap {
+	return &overlap{counts: make([]ngrams, order), here: make([][2]int, order)}
+}
+
+// reset forgets what was counted.
+func (o *overlap) reset() { clear(o.counts) }
+
+// add counts the n-grams of another pair.
+func (o *overlap) add(hypothesis, reference []int32) {
+	for i := range o.counts {
+		o.counts[i].hypothesis += max(0, len(hypothesis)-i)
+		o.counts[i].reference += max(0, len(reference)-i)
+	}
+	o.tokens = append(append(o.tokens[:0], hypothesis...), end)
+	o.tokens = append(append(o.tokens, reference...), end)
+	o.positions = o.positions[:0]
+	for i, token := range o.tokens {
+		if token != end {
+			o.positions = append(o.positions, int32(i))
+		}
+	}
+	slices.SortFunc(o.positions, o.compare)
+	for i, p := range o.positions {
+		if i > 0 {
+			o.match(o.common(o.positions[i-1], p))
+		}
+		side := 0
+		if int(p) > len(hypothesis) {
+			side = 1
+		}
+		for n := range o.here {
+			if o.tokens[int(p)+n] == end {
+				break
+			}
+			o.here[n][side]++
+		}
+	}
+	o.match(0)
+}
+
+// match ends the n-grams that are longer than the next has in common with them.
+func (o *overlap) match(common int) {
+	for n := common; n < len(o.here); n++ {
+		o.counts[n].matched += min(o.here[n][0], o.here[n][1])
+		o.here[n] = [2]int{}
+	}
+}
+
+// compare orders positions by their tokens, as many as the highest order has. One
+// that ends sooner comes first.
+func (o *overlap) compare(a, b int32) int {
+	for range o.counts {
+		x, y := o.tokens[a], o.tokens[b]
+		if x != y || x == end {
+			return cmp.Compare(x, y)
+		}
+		a++
+		b++
+	}
+	return 0
+}
+
+// common is how many tokens at two positions are the same.
+func (o *overlap) common(a, b int32) int {
+	for n := range o.counts {
+		if x := o.tokens[int(a)+n]; x != o.tokens[int(b)+n] || x == end {
+			return n
+		}
+	}
+	return len(o.counts)
+}
