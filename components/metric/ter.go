@@ -50,7 +50,7 @@ func (m ter) Score(o *components.Outcome) (float64, []float64) {
 		passes = append(passes, unescape, padded, isolate, possessive, afterNonDigit, beforeNonDigit, afterDigit)
 	}
 	w := newWords(passes...)
-	var s shifts
+	s := newShifts()
 	var hypothesis, reference []int32
 	edits, length := 0, 0
 	for i := range o.Pairs {
@@ -81,11 +81,14 @@ const (
 	maxCandidates    = 1000
 )
 
+func newShifts() *shifts { return &shifts{common: newOverlap(1)} }
+
 // unreached is the cost of what the beam leaves out.
 const unreached = math.MaxInt32 / 2
 
 // shifts looks for the edits of TER. Its memory is used again for every pair.
 type shifts struct {
+	common           *overlap // of words
 	words, reference []int32
 	shifted, best    []int32 // words after a shift
 	ratio            float64 // words of the reference a word of the hypothesis
@@ -111,11 +114,13 @@ func (s *shifts) edits(hypothesis, reference []int32) int {
 	if beamWidth < s.ratio/2 { // rows that follow each other would not overlap
 		s.beam = int(math.Ceil(s.ratio/2 + beamWidth))
 	}
+	s.common.reset()
+	s.common.add(hypothesis, reference)
+	least := max(len(hypothesis), len(reference)) - s.common.counts[0].matched // whatever the order
 	tried := 0
 	for n := 0; ; n++ {
 		distance := s.align()
-		gain := s.bestShift(distance, &tried)
-		if gain <= 0 || tried >= maxCandidates {
+		if distance == least || !s.bestShift(distance, &tried) || tried >= maxCandidates {
 			return n + distance
 		}
 		s.words, s.best = s.best, s.words
@@ -225,10 +230,11 @@ func (a shift) better(b shift) bool {
 	return cmp.Or(cmp.Compare(a.gain, b.gain), cmp.Compare(a.length, b.length), cmp.Compare(b.start, a.start), cmp.Compare(b.target, a.target)) > 0
 }
 
-// bestShift puts the words in best that the best shift leads to, and returns how
-// many edits fewer these need than distance. It counts what it tries.
-func (s *shifts) bestShift(distance int, tried *int) int {
-	best := shift{gain: math.MinInt}
+// bestShift puts the words in best that the best shift leads to of those that need
+// fewer edits than distance, and says whether there is one. It counts what it
+// tries.
+func (s *shifts) bestShift(distance int, tried *int) bool {
+	best := shift{}
 	for start := range s.words {
 		for from := max(0, start-maxShiftDistance); from < min(len(s.reference), start+maxShiftDistance+1); from++ {
 			for length := 1; length <= maxShift && start+length <= len(s.words) && from+length <= len(s.reference) &&
@@ -252,18 +258,18 @@ func (s *shifts) bestShift(distance int, tried *int) int {
 					c := shift{0, length, start, target}
 					c.gain = distance - s.shiftedDistance(c)
 					*tried++
-					if c.better(best) {
+					if c.gain > 0 && c.better(best) {
 						best = c
 						s.best = append(s.best[:0], s.shifted...)
 					}
 				}
 				if *tried >= maxCandidates {
-					return best.gain
+					return best.gain > 0
 				}
 			}
 		}
 	}
-	return best.gain
+	return best.gain > 0
 }
 
 // shiftedDistance is the distance after a shift.
