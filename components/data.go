@@ -45,6 +45,15 @@ func (v *Vocabulary) ID(token string) int32 {
 	return Unk
 }
 
+// IDs returns the numbers of tokens.
+func (v *Vocabulary) IDs(tokens []string) []int32 {
+	ids := make([]int32, len(tokens))
+	for i, token := range tokens {
+		ids[i] = v.ID(token)
+	}
+	return ids
+}
+
 // Token returns the token of that number.
 func (v *Vocabulary) Token(id int32) string { return v.tokens[id] }
 
@@ -95,6 +104,8 @@ type Data struct {
 	Train, Valid, Test Split
 	Source, Target     *Vocabulary // Source is nil where sources are frames
 	FrameSize          int         // F, 0 where they are tokens
+
+	Text func(tokens []string) string // puts the tokens of a target together; nil: with spaces between them
 }
 
 // SourceSize is the number of source tokens, or of numbers a frame.

@@ -1,4 +1,3 @@
-// Package task has where pairs of source and target come from.
 package task
 
 import (

@@ -6,7 +6,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 
 	"exp/components"
 	"exp/registry"
@@ -24,13 +23,7 @@ const (
 func (Input) Values() []string { return []string{string(Tokens), string(Numbers)} }
 
 // UnmarshalText accepts one of Values.
-func (i *Input) UnmarshalText(text []byte) error {
-	if !slices.Contains(i.Values(), string(text)) {
-		return fmt.Errorf("must be one of %q, is %q", i.Values(), text)
-	}
-	*i = Input(text)
-	return nil
-}
+func (i *Input) UnmarshalText(text []byte) error { return oneOf(i, text) }
 
 // LabelsOptions configures the labels task.
 type LabelsOptions struct {
@@ -99,16 +92,10 @@ func (l *Labels) FrameSize() int {
 
 // Load draws the pairs.
 func (l *Labels) Load() (*components.Data, error) {
-	integers := func(from int) []string {
-		words := make([]string, l.o.NumClasses)
-		for i := range words {
-			words[i] = strconv.Itoa(from + i)
-		}
-		return words
-	}
-	d := &components.Data{FrameSize: l.FrameSize(), Target: components.NewVocabulary(integers(l.o.NumClasses + 1))}
+	classes := integers(2*l.o.NumClasses + 1)
+	d := &components.Data{FrameSize: l.FrameSize(), Target: components.NewVocabulary(classes[l.o.NumClasses+1:])}
 	if d.FrameSize == 0 {
-		d.Source = components.NewVocabulary(integers(1))
+		d.Source = components.NewVocabulary(classes[1 : l.o.NumClasses+1])
 	}
 	rng := rand.New(rand.NewPCG(uint64(l.o.Seed), 0x1abe1))
 	known := map[string]bool{}

@@ -28,14 +28,7 @@ const (
 func (Split) Values() []string { return []string{string(Simple), string(Files)} }
 
 // UnmarshalText accepts one of Values.
-func (s *Split) UnmarshalText(text []byte) error {
-	switch v := Split(text); v {
-	case Simple, Files:
-		*s = v
-		return nil
-	}
-	return fmt.Errorf("must be one of %q, is %q", s.Values(), text)
-}
+func (s *Split) UnmarshalText(text []byte) error { return oneOf(s, text) }
 
 // ScanOptions configures the scan task.
 type ScanOptions struct {
@@ -72,12 +65,6 @@ func (o ScanOptions) Validate() error {
 
 func (o ScanOptions) files() [2]struct{ key, path string } {
 	return [2]struct{ key, path string }{{"train_file", o.TrainFile}, {"test_file", o.TestFile}}
-}
-
-// Register enters this package's tasks.
-func Register(c *components.Catalog) {
-	registry.Add(&c.Tasks, "labels", DefaultLabels(), NewLabels)
-	registry.Add(&c.Tasks, "scan", ScanOptions{Split: Simple, Seed: 1, ValidFraction: 0.05}, NewScan)
 }
 
 // Scan is the scan task.
