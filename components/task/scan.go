@@ -16,23 +16,9 @@ import (
 	"exp/registry"
 )
 
-// Split is how SCAN is divided into train and test.
-type Split string
-
-const (
-	Simple Split = "simple" // our own random draw, 80 to 20
-	Files  Split = "files"  // as train_file and test_file say
-)
-
-// Values lists what is allowed.
-func (Split) Values() []string { return []string{string(Simple), string(Files)} }
-
-// UnmarshalText accepts one of Values.
-func (s *Split) UnmarshalText(text []byte) error { return oneOf(s, text) }
-
 // ScanOptions configures the scan task.
 type ScanOptions struct {
-	Split         Split   `toml:"split" doc:"simple: 80 % of all commands drawn for training, the rest for the test; files: as train_file and test_file say"`
+	Split         Split   `toml:"split" doc:"length: train up to 22 actions; addprim_X: X alone in train, in company in the test; template_X: X in the test alone; simple: 80 % of all commands drawn for training, simple_pN: N %; files: as train_file and test_file say"`
 	Seed          int     `toml:"seed" doc:"of the draws of this task; the trial's seed does not change the data"`
 	ValidFraction float64 `toml:"valid_fraction" doc:"share of the training commands, drawn by seed, that is held out for validation, in (0, 1)"`
 	TrainFile     string  `toml:"train_file" content:"file" doc:"a published training split, lines \"IN: ... OUT: ...\", plain or gzip"`
@@ -42,7 +28,8 @@ type ScanOptions struct {
 // Doc describes the component.
 func (ScanOptions) Doc() string {
 	return "SCAN (Lake & Baroni 2018): 20,910 commands in a small artificial English and the actions that they ask for, generated from the paper's grammar. " +
-		"The split simple is drawn here from seed and is not the published draw, which files reads. " +
+		"A split by a rule is the published one as a set; simple and simple_pN are drawn here from seed and are not the published draws, which files reads. " +
+		"The template splits (Loula et al. 2018) leave out the commands in which turn fills the template. " +
 		"Validation commands are drawn from those that occur once in train."
 }
 
@@ -103,16 +90,9 @@ func (s *Scan) Load() (*components.Data, error) {
 			return nil, err
 		}
 	} else {
-		all := Commands()
-		rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-		cut := len(all) * 8 / 10
-		train, test = all[:cut], all[cut:]
+		train, test = rules[s.o.Split](Commands(), rng)
 	}
-	once := everyIndex(len(train)) // of what is generated, each command is there once
-	if s.o.Split == Files {
-		once = occurOnce(train)
-	}
-	train, valid := holdOut(train, once, s.o.ValidFraction, rng)
+	train, valid := holdOut(train, occurOnce(train), s.o.ValidFraction, rng)
 
 	d := &components.Data{
 		Source: components.NewVocabulary(distinct(train, func(c Command) []string { return c.Words })),
@@ -120,14 +100,6 @@ func (s *Scan) Load() (*components.Data, error) {
 	}
 	d.Train, d.Valid, d.Test = numbered(train, d), numbered(valid, d), numbered(test, d)
 	return d, nil
-}
-
-func everyIndex(n int) []int {
-	all := make([]int, n)
-	for i := range all {
-		all[i] = i
-	}
-	return all
 }
 
 // occurOnce is the indices of the commands that no other command repeats.

@@ -114,6 +114,72 @@ func TestPublishedSplits(t *testing.T) {
 	}
 }
 
+// A split by a rule is the published one, as a multiset.
+func TestRulesGiveThePublishedSplits(t *testing.T) {
+	dir := dataDir(t)
+	for _, name := range []string{"length", "addprim_jump", "addprim_turn_left"} {
+		train, test := rules[Split(name)](Commands(), nil)
+		for part, got := range map[string][]Command{"train": train, "test": test} {
+			want, err := readCommands(filepath.Join(dir, "tasks_"+part+"_"+name+".txt.gz"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(sortedLines(got), sortedLines(want)) {
+				t.Errorf("%s: %s has %d commands, the published one %d, not the same", name, part, len(got), len(want))
+			}
+		}
+	}
+}
+
+func sortedLines(commands []Command) (lines []string) {
+	for _, c := range commands {
+		lines = append(lines, line(c))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// The sizes of every split are the published ones, and nothing is in train and in
+// test.
+func TestSplitSizes(t *testing.T) {
+	for split, want := range map[Split][2]int{
+		"length": {16990, 3920}, "addprim_jump": {14670, 7706}, "addprim_turn_left": {21890, 1208},
+		"simple": {16728, 4182}, "simple_p1": {209, 20701}, "simple_p2": {418, 20492}, "simple_p4": {836, 20074}, "simple_p8": {1672, 19238},
+		"simple_p16": {3345, 17565}, "simple_p32": {6691, 14219}, "simple_p64": {13382, 7528},
+		"template_jump_around_right": {18528, 1173}, "template_around_right": {15225, 4476}, "template_opposite_right": {15225, 4476}, "template_right": {15225, 4476},
+	} {
+		o := ScanOptions{Split: split, Seed: 1, ValidFraction: 0.05}
+		d := load(t, o)
+		if train, test := d.Train.Len()+d.Valid.Len(), d.Test.Len(); train != want[0] || test != want[1] {
+			t.Errorf("%s: %d and %d commands, want %v", split, train, test, want)
+		}
+		checkDisjoint(t, d)
+		checkKnown(t, d)
+	}
+	if len(rules) != 15 {
+		t.Errorf("%d splits, not all of them are tested", len(rules))
+	}
+}
+
+// A template is in the test alone, and its parts are in train.
+func TestTemplates(t *testing.T) {
+	train, test := rules["template_around_right"](Commands(), nil)
+	for _, c := range train {
+		if says(c, "around right") {
+			t.Fatalf("%v is in train", c.Words)
+		}
+	}
+	for _, c := range test {
+		if !says(c, "around right") || says(c, "turn around right") {
+			t.Fatalf("%v is in the test", c.Words)
+		}
+	}
+	train, _ = rules["template_jump_around_right"](Commands(), nil)
+	if !slices.ContainsFunc(train, func(c Command) bool { return says(c, "walk around right") }) {
+		t.Error("no other verb is in the template in train")
+	}
+}
+
 func load(t *testing.T, o ScanOptions) *components.Data {
 	t.Helper()
 	if err := o.Validate(); err != nil {
@@ -204,7 +270,7 @@ func TestSimpleSplit(t *testing.T) {
 
 // The least that a valid_fraction gives is one pair.
 func TestValidFraction(t *testing.T) {
-	train, valid := holdOut(Commands()[:10], everyIndex(10), 1e-9, rand.New(rand.NewPCG(1, 2)))
+	train, valid := holdOut(Commands()[:10], occurOnce(Commands()[:10]), 1e-9, rand.New(rand.NewPCG(1, 2)))
 	if len(train) != 9 || len(valid) != 1 {
 		t.Errorf("%d and %d commands, want 9 and 1", len(train), len(valid))
 	}
