@@ -16,6 +16,7 @@ type Catalog struct {
 	Optimizers registry.Kind[Optimizer, OptimizerDeps]
 	Schedules  registry.Kind[Schedule, ScheduleDeps]
 	Tasks      registry.Kind[Task, TaskDeps]
+	Tokenizers registry.Kind[Tokenizer, TokenizerDeps] // of the option tokenizers of a task
 	Metrics    registry.Kind[Metric, MetricDeps]
 	Layers     registry.Family // of the option layers of an encoder or a decoder, whose package knows what they are; nil without one
 }
@@ -31,6 +32,7 @@ func NewCatalog() *Catalog {
 	c.Optimizers.Name = "optimizer"
 	c.Schedules.Name = "schedule"
 	c.Tasks.Name = "task"
+	c.Tokenizers.Name = "tokenizer"
 	c.Metrics.Name = "metric"
 	return c
 }
@@ -38,9 +40,9 @@ func NewCatalog() *Catalog {
 // Families returns the kinds of components, in the order in which they are
 // shown.
 func (c *Catalog) Families() []registry.Family {
-	families := []registry.Family{&c.Tasks, &c.FrontEnds, &c.Encoders, &c.Decoders, &c.Attentions, &c.Outputs, &c.Optimizers, &c.Schedules, &c.Metrics}
+	families := []registry.Family{&c.Tasks, &c.Tokenizers, &c.FrontEnds, &c.Encoders, &c.Decoders, &c.Attentions, &c.Outputs, &c.Optimizers, &c.Schedules, &c.Metrics}
 	if c.Layers != nil {
-		families = slices.Insert(families, 4, c.Layers)
+		families = slices.Insert(families, 5, c.Layers)
 	}
 	return families
 }

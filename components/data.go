@@ -1,6 +1,7 @@
 package components
 
 import (
+	"iter"
 	"slices"
 
 	"exp/components/autodiff"
@@ -15,6 +16,9 @@ const (
 	NumSpecial
 )
 
+// SpecialTokens is how they are written, in the order of their ids.
+func SpecialTokens() []string { return []string{"<pad>", "<s>", "</s>", "<unk>"} }
+
 // Vocabulary numbers the tokens of one side of a task.
 type Vocabulary struct {
 	tokens []string
@@ -24,7 +28,7 @@ type Vocabulary struct {
 // NewVocabulary returns the special tokens, then tokens in the order given,
 // each once.
 func NewVocabulary(tokens []string) *Vocabulary {
-	v := &Vocabulary{tokens: []string{"<pad>", "<s>", "</s>", "<unk>"}, ids: map[string]int32{}}
+	v := &Vocabulary{tokens: SpecialTokens(), ids: map[string]int32{}}
 	for _, token := range tokens {
 		if _, known := v.ids[token]; !known {
 			v.ids[token] = int32(len(v.tokens))
@@ -115,6 +119,26 @@ func (d *Data) SourceSize() int {
 	}
 	return d.Source.Size()
 }
+
+// Texts is what a [Split] implements whose pairs were cut out of texts.
+type Texts interface {
+	// Text returns what pair i was, whole and without unknown tokens.
+	Text(i int) (source, target string)
+}
+
+// Tokenizer cuts texts into tokens.
+type Tokenizer interface {
+	// Learn reads the texts to train on, and returns what tokens there are, in the
+	// order in which they are numbered after the special ones.
+	Learn(texts iter.Seq[string]) ([]string, error)
+	// Cut returns the tokens of a text. Those that Learn did not return are unknown.
+	Cut(text string) []string
+	// Join puts tokens together to a text.
+	Join(tokens []string) string
+}
+
+// TokenizerDeps is what a tokenizer is given when it is built.
+type TokenizerDeps struct{}
 
 // Task is where pairs come from. Making one reads nothing.
 type Task interface {

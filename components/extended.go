@@ -51,6 +51,9 @@ func (d *Data) TargetText(tokens []int32) string {
 	for i, id := range tokens {
 		words[i] = d.TargetToken(id)
 	}
+	if d.Text != nil {
+		return d.Text(words)
+	}
 	return strings.Join(words, " ")
 }
 

@@ -38,7 +38,7 @@ type option struct {
 
 // tables is where each family is configured.
 var tables = map[string]string{
-	"task": "[task]", "front_end": "[model.front_end]", "encoder": "[model.encoder]", "decoder": "[model.decoder]", "attention": "[model.attention]", "output": "[model.output]",
+	"task": "[task]", "tokenizer": "tokenizers of [task]", "front_end": "[model.front_end]", "encoder": "[model.encoder]", "decoder": "[model.decoder]", "attention": "[model.attention]", "output": "[model.output]",
 	"layer":     "layers of recurrent",
 	"optimizer": "[train.optimizer]", "schedule": "[train.schedule]", "metric": "metrics of [evaluate]", "figure": "[[figures]]",
 }

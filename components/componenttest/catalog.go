@@ -49,6 +49,7 @@ func Catalog(t *testing.T, c *components.Catalog, whole bool) {
 		schema(t, &c.Optimizers)
 		schema(t, &c.Schedules)
 		schema(t, &c.Tasks)
+		schema(t, &c.Tokenizers)
 		schema(t, &c.Metrics)
 	})
 	encoders, decoders, attentions := small(t, &c.Encoders), small(t, &c.Decoders), small(t, &c.Attentions)

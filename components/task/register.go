@@ -5,8 +5,9 @@ import (
 	"exp/registry"
 )
 
-// Register enters this package's tasks.
+// Register enters this package's tasks and tokenizers.
 func Register(c *components.Catalog) {
+	registerTokenizers(c)
 	registry.Add(&c.Tasks, "copy", CopyOptions{defaultPermutation()}, NewCopy)
 	registry.Add(&c.Tasks, "reverse", ReverseOptions{defaultPermutation()}, NewReverse)
 	registry.Add(&c.Tasks, "sort", SortOptions{defaultPermutation()}, NewSort)

@@ -67,7 +67,7 @@ func TestCommands(t *testing.T) {
 }
 
 // dataDir is where the published data is; the test is skipped where it is not.
-func dataDir(t *testing.T) string {
+func dataDir(t testing.TB) string {
 	t.Helper()
 	dir := os.Getenv("EXP_DATA_DIR")
 	if dir == "" {
@@ -293,7 +293,7 @@ func TestRepeatedCommandsStayInTrain(t *testing.T) {
 	}
 }
 
-func write(t *testing.T, name, content string) string {
+func write(t testing.TB, name, content string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {

@@ -1,0 +1,221 @@
+package task
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"exp/components"
+)
+
+// dataVariable names the folder of data that is not the project's own.
+const dataVariable = "EXP_DATA_DIR"
+
+// located is the file that a path names: what begins with $EXP_DATA_DIR is in the
+// folder that this variable of the environment names, and all else is as the
+// program sees it.
+func located(path string) (string, error) {
+	rest, ok := strings.CutPrefix(path, "$"+dataVariable+"/")
+	if !ok {
+		return path, nil
+	}
+	dir := os.Getenv(dataVariable)
+	if dir == "" {
+		return "", fmt.Errorf("%s: %s is not set in the environment; it names the folder of the data", path, dataVariable)
+	}
+	return filepath.Join(dir, rest), nil
+}
+
+// openText opens a file to read its text, unzipped where it is gzip.
+func openText(path string) (text io.Reader, close func() error, err error) {
+	path, err = located(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	buffered := bufio.NewReaderSize(f, 1<<16)
+	if magic, _ := buffered.Peek(2); !bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		return buffered, f.Close, nil
+	}
+	z, err := gzip.NewReader(buffered)
+	if err != nil {
+		f.Close()
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return unzipped{z, path}, f.Close, nil
+}
+
+// unzipped says of an error in which file it is.
+type unzipped struct {
+	io.Reader
+	path string
+}
+
+func (u unzipped) Read(p []byte) (int, error) {
+	n, err := u.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("%s: %w; the file is cut short or damaged", u.path, err)
+	}
+	return n, err
+}
+
+// maxLine bounds a line, in bytes: what is longer is no sentence, and is most
+// often a file without line ends.
+const maxLine = 1 << 20
+
+// lines reads a text line by line: text is the line after each next, number its
+// number from 1. A line ends with LF or CRLF, the last one with the file too.
+type lines struct {
+	path    string
+	scanner *bufio.Scanner
+	close   func() error
+
+	number int
+	text   string
+	err    error
+
+	crlf int  // lines that ended with CRLF
+	bom  bool // the text began with a byte order mark
+}
+
+// openLines opens a file to read lines.
+func openLines(path string) (*lines, error) {
+	text, close, err := openText(path)
+	if err != nil {
+		return nil, err
+	}
+	return newLines(path, text, close), nil
+}
+
+func newLines(path string, text io.Reader, close func() error) *lines {
+	l := &lines{path: path, scanner: bufio.NewScanner(text), close: close}
+	l.scanner.Buffer(make([]byte, 0, 1<<16), maxLine)
+	l.scanner.Split(l.split)
+	return l
+}
+
+// split is [bufio.ScanLines], and counts the ends that are CRLF.
+func (l *lines) split(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	if i := bytes.IndexByte(data, '\n'); i >= 0 && i > 0 && data[i-1] == '\r' {
+		l.crlf++
+	}
+	return bufio.ScanLines(data, atEOF)
+}
+
+// next reads the next line. It returns false at the end, and where err says why
+// there is none.
+func (l *lines) next() bool {
+	if l.err != nil {
+		return false
+	}
+	if !l.scanner.Scan() {
+		l.err = l.scanner.Err()
+		if errors.Is(l.err, bufio.ErrTooLong) {
+			l.number++
+			l.err = l.fault("is longer than %d bytes", maxLine)
+		}
+		return false
+	}
+	l.number++
+	line := l.scanner.Bytes()
+	if l.number == 1 {
+		line, l.bom = bytes.CutPrefix(line, []byte("\ufeff"))
+	}
+	if !utf8.Valid(line) {
+		at := 0
+		for at < len(line) {
+			r, width := utf8.DecodeRune(line[at:])
+			if r == utf8.RuneError && width == 1 {
+				break
+			}
+			at += width
+		}
+		l.err = l.fault("byte %d is 0x%02x, which is not UTF-8 there", at+1, line[at])
+		return false
+	}
+	l.text = string(line)
+	return true
+}
+
+// fault is an error of the line.
+func (l *lines) fault(format string, args ...any) error {
+	return fmt.Errorf("%s:%d: %s", l.path, l.number, fmt.Sprintf(format, args...))
+}
+
+// readVocabulary reads the tokens of a file, without the special ones: one a line,
+// up to a tab where there is one, as sentencepiece writes them; or a JSON object
+// of their numbers, as is usual beside merges.
+func readVocabulary(path string) ([]string, error) {
+	if strings.HasSuffix(path, ".json") {
+		return readVocabularyTable(path)
+	}
+	l, err := openLines(path)
+	if err != nil {
+		return nil, err
+	}
+	defer l.close()
+	var tokens []string
+	known := map[string]int{}
+	for l.next() {
+		token, _, _ := strings.Cut(l.text, "\t")
+		if slices.Contains(components.SpecialTokens(), token) {
+			continue
+		}
+		if token == "" {
+			return nil, l.fault("there is no token")
+		}
+		if other := known[token]; other > 0 {
+			return nil, l.fault("%q is on line %d already", token, other)
+		}
+		known[token] = l.number
+		tokens = append(tokens, token)
+	}
+	if l.err == nil && len(tokens) == 0 {
+		return nil, fmt.Errorf("%s: has no token but the special ones", path)
+	}
+	return tokens, l.err
+}
+
+func readVocabularyTable(path string) ([]string, error) {
+	text, close, err := openText(path)
+	if err != nil {
+		return nil, err
+	}
+	defer close()
+	var numbers map[string]int
+	if err := json.NewDecoder(text).Decode(&numbers); err != nil {
+		return nil, fmt.Errorf("%s: not a JSON object of the tokens' numbers: %w", path, err)
+	}
+	for _, token := range components.SpecialTokens() {
+		delete(numbers, token)
+	}
+	delete(numbers, "")
+	if len(numbers) == 0 {
+		return nil, fmt.Errorf("%s: has no token but the special ones", path)
+	}
+	byNumber := map[int]string{}
+	for _, token := range slices.Sorted(maps.Keys(numbers)) {
+		if other, taken := byNumber[numbers[token]]; taken {
+			return nil, fmt.Errorf("%s: %q and %q have the number %d", path, other, token, numbers[token])
+		}
+		byNumber[numbers[token]] = token
+	}
+	var tokens []string
+	for _, number := range slices.Sorted(maps.Keys(byNumber)) {
+		tokens = append(tokens, byNumber[number])
+	}
+	return tokens, nil
+}
