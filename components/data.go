@@ -1,6 +1,7 @@
 package components
 
 import (
+	"fmt"
 	"iter"
 	"slices"
 
@@ -110,6 +111,25 @@ type Data struct {
 	FrameSize          int         // F, 0 where they are tokens
 
 	Text func(tokens []string) string // puts the tokens of a target together; nil: with spaces between them
+
+	Notes []Note // what was done to the data on the way, and what is odd in it
+}
+
+// Note is a count of something that a reader of results should know of the data.
+type Note struct {
+	Split string // train, valid or test
+	Count int
+	What  string
+}
+
+// String is the note as a line.
+func (n Note) String() string { return fmt.Sprintf("%s: %d %s", n.Split, n.Count, n.What) }
+
+// Note adds a note, where there is something to count.
+func (d *Data) Note(split string, count int, what string, args ...any) {
+	if count != 0 {
+		d.Notes = append(d.Notes, Note{split, count, fmt.Sprintf(what, args...)})
+	}
 }
 
 // SourceSize is the number of source tokens, or of numbers a frame.
@@ -124,6 +144,12 @@ func (d *Data) SourceSize() int {
 type Texts interface {
 	// Text returns what pair i was, whole and without unknown tokens.
 	Text(i int) (source, target string)
+}
+
+// Resampled is what a [Split] implements that is other tokens in each epoch.
+type Resampled interface {
+	// Epoch returns the pairs of an epoch, which seed and the epoch's number decide.
+	Epoch(seed uint64, epoch int) Split
 }
 
 // Tokenizer cuts texts into tokens.

@@ -70,9 +70,20 @@ func (c *Cell) dataIdentity(content string) string {
 	return hash(b.String())
 }
 
-// withoutFiles leaves out the options that name files, which count by their content.
+// withoutFiles leaves out the options that name files, which count by their content,
+// those of the elements of lists too.
 func withoutFiles(options []registry.Option) []registry.Option {
-	return slices.DeleteFunc(slices.Clone(options), func(o registry.Option) bool { return o.IsFile })
+	kept := slices.DeleteFunc(slices.Clone(options), func(o registry.Option) bool { return o.IsFile })
+	for i, o := range kept {
+		if elements, ok := o.Value.([]registry.Component); ok {
+			elements = slices.Clone(elements)
+			for j := range elements {
+				elements[j].Options = withoutFiles(elements[j].Options)
+			}
+			kept[i].Value = elements
+		}
+	}
+	return kept
 }
 
 // identify writes a component's name and version, and the options that are not

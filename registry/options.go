@@ -18,8 +18,8 @@ import (
 // with UnmarshalText and a method Values() []string that lists what is allowed. Each
 // field has a toml tag, its key, and a doc tag. Of the fields with the same oneof
 // tag a table may state one, and the defaults of the others are then zero. The
-// tag content:"file" says that a string is a path to a file that is read, whose
-// content matters and whose name does not.
+// tag content:"file" says that a string is a path to a file that is read, or a list
+// of strings paths, whose content matters and whose name does not.
 // Fields of an embedded struct are fields. A method Version() int numbers what
 // the component computes, from 1, and is raised when that changes, a changed
 // default too.

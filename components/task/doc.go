@@ -1,5 +1,14 @@
-// Package task has where pairs of source and target come from.
+// Package task has where pairs of source and target come from, and what cuts text
+// into tokens.
 //
 // Generated tasks draw from the seed of the task, not of the trial: [Synthetic]
-// is most of them, and [Scan] and [Labels] are the others.
+// is most of them, and [Scan] and [Labels] are the others. [Text] reads pairs of
+// text from files: the tasks parallel and dialogue.
+//
+// A [components.Tokenizer] learns its tokens from the training that is kept, and
+// nothing else. The tokens of all pairs lie in temporary files, whatever the size
+// of the text, and 16 bytes a pair in memory say where.
+//
+// What is wrong with a file is an error that names file and line. What is odd, and
+// what is left out or cut, is counted in the notes of [components.Data].
 package task

@@ -53,7 +53,7 @@ func openText(path string) (text io.Reader, close func() error, err error) {
 	z, err := gzip.NewReader(buffered)
 	if err != nil {
 		f.Close()
-		return nil, nil, fmt.Errorf("%s: %w", path, err)
+		return nil, nil, damaged(path, err)
 	}
 	return unzipped{z, path}, f.Close, nil
 }
@@ -67,9 +67,13 @@ type unzipped struct {
 func (u unzipped) Read(p []byte) (int, error) {
 	n, err := u.Reader.Read(p)
 	if err != nil && err != io.EOF {
-		err = fmt.Errorf("%s: %w; the file is cut short or damaged", u.path, err)
+		err = damaged(u.path, err)
 	}
 	return n, err
+}
+
+func damaged(path string, err error) error {
+	return fmt.Errorf("%s: %w; the file is cut short or damaged", path, err)
 }
 
 // maxLine bounds a line, in bytes: what is longer is no sentence, and is most

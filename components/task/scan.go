@@ -1,15 +1,12 @@
 package task
 
 import (
-	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"strings"
 
 	"exp/components"
@@ -173,47 +170,35 @@ func numbered(commands []Command, d *components.Data) components.Pairs {
 	return pairs
 }
 
-// readText returns a file's content, unzipped where it is gzip.
+// readText returns a file's text, unzipped where it is gzip.
 func readText(path string) ([]byte, error) {
-	content, err := os.ReadFile(path)
+	text, close, err := openText(path)
 	if err != nil {
 		return nil, err
 	}
-	if !bytes.HasPrefix(content, []byte{0x1f, 0x8b}) {
-		return content, nil
-	}
-	z, err := gzip.NewReader(bytes.NewReader(content))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	text, err := io.ReadAll(z)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w; the file is cut short or damaged", path, err)
-	}
-	return text, nil
+	defer close()
+	return io.ReadAll(text)
 }
 
 // readCommands reads lines "IN: words OUT: actions".
 func readCommands(path string) ([]Command, error) {
-	text, err := readText(path)
+	l, err := openLines(path)
 	if err != nil {
 		return nil, err
 	}
+	defer l.close()
 	var commands []Command
-	n := 0
-	for line := range strings.Lines(string(text)) {
-		n++
-		line = strings.TrimRight(line, "\r\n")
-		rest, in := strings.CutPrefix(line, "IN: ")
+	for l.next() {
+		rest, in := strings.CutPrefix(l.text, "IN: ")
 		command, actions, out := strings.Cut(rest, " OUT: ")
 		c := Command{Words: words(command), Actions: words(actions)}
 		if !in || !out || len(c.Words) == 0 || len(c.Actions) == 0 {
-			return nil, fmt.Errorf("%s:%d: not a line \"IN: words OUT: actions\": %.60q", path, n, line)
+			return nil, l.fault("not a line \"IN: words OUT: actions\": %.60q", l.text)
 		}
 		commands = append(commands, c)
 	}
-	if len(commands) < 2 {
+	if l.err == nil && len(commands) < 2 {
 		return nil, fmt.Errorf("%s: %d commands; a split needs at least 2", path, len(commands))
 	}
-	return commands, nil
+	return commands, l.err
 }
