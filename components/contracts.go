@@ -291,6 +291,7 @@ type Said struct {
 	Correct    int     // target tokens that were the most probable, given those before
 	Source     int     // length of the source, in tokens or frames
 	Reference  []int32
+	Text       string  // of the reference, whole and without unknown tokens; "" where its tokens say all
 	Hypothesis []int32 // greedy, without [Eos]; nil unless a metric decodes
 }
 
@@ -320,5 +321,9 @@ func (o *Outcome) Correct() (sum int) {
 
 // Texts are the hypothesis and the reference of pair i.
 func (o *Outcome) Texts(i int) (hypothesis, reference string) {
-	return o.Text(o.Pairs[i].Hypothesis), o.Text(o.Pairs[i].Reference)
+	p := &o.Pairs[i]
+	if p.Text == "" {
+		return o.Text(p.Hypothesis), o.Text(p.Reference)
+	}
+	return o.Text(p.Hypothesis), p.Text
 }

@@ -80,3 +80,15 @@ func TestNumbers(t *testing.T) {
 		}
 	}
 }
+
+// The text of a reference is that of its pair, where that says it.
+func TestOutcomeTexts(t *testing.T) {
+	o := &Outcome{Text: func(tokens []int32) string { return string(tokens) }, Pairs: []Said{
+		{Hypothesis: []int32{'a'}, Reference: []int32{'b'}}, {Hypothesis: []int32{'a'}, Reference: []int32{'b'}, Text: "rare"},
+	}}
+	for i, want := range []string{"b", "rare"} {
+		if hypothesis, reference := o.Texts(i); hypothesis != "a" || reference != want {
+			t.Errorf("texts are %q and %q, want a and %q", hypothesis, reference, want)
+		}
+	}
+}

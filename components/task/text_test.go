@@ -195,13 +195,14 @@ func TestResampled(t *testing.T) {
 	epoch := func(seed uint64, n int) string {
 		return fmt.Sprint(saidPairs(d, d.Train.(components.Resampled).Epoch(seed, n)))
 	}
-	if epoch(1, 0) == epoch(1, 1) || epoch(1, 0) == epoch(2, 0) || epoch(1, 0) != epoch(1, 0) {
+	first, again := epoch(1, 0), epoch(1, 0)
+	if first == epoch(1, 1) || first == epoch(2, 0) || first != again {
 		t.Error("epochs and seeds do not differ as they should")
 	}
 	if _, ok := d.Test.(components.Resampled); ok {
 		t.Error("the test is cut anew")
 	}
-	if plain := fmt.Sprint(saidPairs(d, d.Train)); len(plain) >= len(epoch(1, 0)) {
+	if plain := fmt.Sprint(saidPairs(d, d.Train)); len(plain) >= len(first) {
 		t.Error("dropout makes no more tokens")
 	}
 }

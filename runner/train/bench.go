@@ -86,6 +86,7 @@ func Bench(ctx context.Context, c Config, o BenchOptions) (*Speed, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer t.close()
 	b := &bench{trial: t, mode: o.Mode, beam: o.Beam, laps: make([]lap, 0, o.Steps), peak: newPeak(o.Steps)}
 	if o.Mode == BenchBeam && !t.model.Aligned() {
 		if err := b.neverEnd(); err != nil {

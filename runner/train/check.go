@@ -147,6 +147,7 @@ func Time(c Config, budget time.Duration) (Estimate, error) {
 	if err != nil {
 		return Estimate{}, err
 	}
+	defer t.close()
 	if err := t.update(); err != nil { // the first one allocates
 		return Estimate{}, err
 	}

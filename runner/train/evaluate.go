@@ -21,6 +21,7 @@ func Evaluate(m *components.Model, t *autodiff.Tape, data *components.Data, spli
 		p, q := split.Pair(a), split.Pair(b)
 		return cmp.Or(cmp.Compare(p.SourceSteps(), q.SourceSteps()), cmp.Compare(len(p.Target), len(q.Target)))
 	})
+	texts, hasTexts := split.(components.Texts)
 	outcome := &components.Outcome{Pairs: make([]components.Said, len(indices)), Text: data.TargetText}
 	var batch components.Batch
 	var pairs []components.Pair
@@ -42,6 +43,9 @@ func Evaluate(m *components.Model, t *autodiff.Tape, data *components.Data, spli
 		for row, i := range now {
 			said := &outcome.Pairs[i]
 			said.Source, said.Reference = pairs[row].SourceSteps(), pairs[row].Target
+			if hasTexts && decode {
+				_, said.Text = texts.Text(i)
+			}
 			said.Tokens = int(batch.TargetOut.Lengths[row])
 			for range said.Tokens {
 				said.Loss += tokenLosses[at]

@@ -18,6 +18,7 @@ const pool = 100
 // and the number of batches dealt.
 type order struct {
 	split   components.Split
+	dealt   components.Split // as it is in the epoch
 	seed    uint64
 	size    int // pairs a batch, 0: by tokens
 	tokens  int // target tokens a batch, at most, if all were as long as the longest
@@ -51,7 +52,7 @@ func (d *order) batch() []components.Pair {
 	}
 	d.pairs = d.pairs[:0]
 	for _, i := range d.batches[d.next] {
-		d.pairs = append(d.pairs, d.split.Pair(int(i)))
+		d.pairs = append(d.pairs, d.dealt.Pair(int(i)))
 	}
 	d.next++
 	return d.pairs
@@ -64,7 +65,7 @@ func (d *order) largest() []components.Pair {
 	for i, batch := range d.batches {
 		tokens := 0
 		for _, j := range batch {
-			p := d.split.Pair(int(j))
+			p := d.dealt.Pair(int(j))
 			tokens += p.SourceSteps() + len(p.Target) + 1
 		}
 		if tokens > most {
@@ -78,11 +79,15 @@ func (d *order) largest() []components.Pair {
 // deal makes the batches of the epoch.
 func (d *order) deal() {
 	rng := rand.New(rand.NewPCG(d.seed, uint64(d.epoch)))
-	indices := make([]int32, d.split.Len())
+	d.dealt = d.split
+	if r, ok := d.split.(components.Resampled); ok {
+		d.dealt = r.Epoch(d.seed, d.epoch)
+	}
+	indices := make([]int32, d.dealt.Len())
 	lengths := make([][2]int, len(indices))
 	for i := range indices {
 		indices[i] = int32(i)
-		p := d.split.Pair(i)
+		p := d.dealt.Pair(i)
 		lengths[i] = [2]int{p.SourceSteps(), len(p.Target) + 1}
 	}
 	rng.Shuffle(len(indices), func(i, j int) { indices[i], indices[j] = indices[j], indices[i] })

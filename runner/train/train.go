@@ -85,9 +85,10 @@ type trial struct {
 	schedule  components.Schedule
 	order     *order
 	tape      *autodiff.Tape
-	batch     components.Batch
-	dropout   uint64 // seed of the dropout masks of all steps
-	step      int    // updates done
+	prefetch  *prefetch        // of order, from the first update on
+	batch     components.Batch // of what is no update
+	dropout   uint64           // seed of the dropout masks of all steps
+	step      int              // updates done
 
 	saved time.Time // when the last checkpoint was written
 	since time.Time // when speed was last measured
@@ -104,6 +105,7 @@ func Run(ctx context.Context, c Config, sink Sink) error {
 	if err != nil {
 		return err
 	}
+	defer t.close()
 	if err := t.resume(); err != nil {
 		return err
 	}
@@ -179,15 +181,30 @@ func (t *trial) train(ctx context.Context) error {
 	return nil
 }
 
+// nextBatch is the next batch of the training. The trial must be closed after.
+func (t *trial) nextBatch() *components.Batch {
+	if t.prefetch == nil {
+		t.prefetch = newPrefetch(t.order, t.model.Fill)
+	}
+	return t.prefetch.next()
+}
+
+// close ends what the trial has running.
+func (t *trial) close() {
+	if t.prefetch != nil {
+		t.prefetch.close()
+	}
+}
+
 // update is one step: forward, backward, clip, move.
 func (t *trial) update() error {
-	t.model.Fill(&t.batch, t.order.batch())
+	batch := t.nextBatch()
 	t.tape.Reset(true, true)
 	t.tape.Seed(t.dropout + uint64(t.step)*0x9e3779b97f4a7c15)
 	t.tape.Mark("batch")
 	params := t.model.Params
 	params.ZeroGrad(t.tape)
-	loss, targets := t.model.Loss(t.tape, &t.batch, t.Training.LabelSmoothing)
+	loss, targets := t.model.Loss(t.tape, batch, t.Training.LabelSmoothing)
 	t.tape.Backward(loss)
 
 	value, norm := loss.Scalar(), optimizer.GradNorm(params)
@@ -233,6 +250,10 @@ func (t *trial) evaluate(name string, split components.Split) error {
 		if err := t.sink.Measurement(t.step, "tokens_per_second", float64(t.timed)/time.Since(t.since).Seconds()); err != nil {
 			return err
 		}
+		if err := t.sink.Measurement(t.step, "data_wait_seconds", t.prefetch.waited.Seconds()); err != nil {
+			return err
+		}
+		t.prefetch.waited = 0
 	}
 	started := time.Now()
 	for _, v := range t.measure(namedSplit{name, split}) {
