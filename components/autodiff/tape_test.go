@@ -379,7 +379,9 @@ func TestTurn(t *testing.T) {
 		}
 		return v
 	}
-	is := func(v *autodiff.Var, want float32) bool { return v.Float32s()[0] == want && v.Float32s()[size-1] == want }
+	is := func(v *autodiff.Var, want float32) bool {
+		return v.Float32s()[0] == want && v.Float32s()[size-1] == want
+	}
 	start := number(-1)
 	var kept, before *autodiff.Var
 	held := 0
