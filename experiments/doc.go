@@ -19,6 +19,7 @@
 //	[train.optimizer]        adam by default
 //	[train.schedule]         of the learning rate, constant by default
 //	[evaluate]               when, and which metrics
+//	[evaluate.breakdown]     by what lengths every metric is computed apart as well
 //
 // A table with a type names a component, and its other keys are that component's
 // options. Metrics are a list: a metric without options is its name, else a table.
