@@ -84,6 +84,30 @@ func TestBLEUOfFewTokens(t *testing.T) {
 	}
 }
 
+func TestChrF(t *testing.T) {
+	f := func(beta, p, r float64) float64 { return 100 * (1 + beta*beta) * p * r / (beta*beta*p + r) }
+	for _, test := range []struct {
+		name                  string
+		options               []any
+		hypothesis, reference string
+		want                  float64
+	}{
+		// Of characters 2 of 2 and of 3 are matched, of pairs 1 of 1 and of 2.
+		{"chrf", nil, "a b", "ab c", f(2, 1, (2./3+1./2)/2)},
+		{"chrf", []any{"beta", int64(3)}, "ab", "abc", f(3, 1, (2./3+1./2)/2)},
+		{"chrf", []any{"char_order", int64(1)}, "ab", "abc", f(2, 1, 2./3)},
+		{"chrf", []any{"char_order", int64(1), "whitespace", true}, "a b", "ab c", f(2, 1, 3./4)},
+		{"chrf", []any{"lowercase", true}, "AÄ", "aä", 100},
+		{"chrf_plus_plus", nil, "ab", "abc", f(2, 2./3, (2./3+1./2)/3)}, // no word is
+		{"chrf_plus_plus", nil, "(a b!", "( a b !", 100},
+		{"chrf_plus_plus", []any{"char_order", int64(1)}, "(b)", "( b )", f(2, (1+1./2)/3, (1+1./3)/3)}, // the words are (b and ), and three
+	} {
+		if got := of(build(t, test.name, test.options...), texts(test.hypothesis, test.reference)); math.Abs(got-test.want) > 1e-12 {
+			t.Errorf("%s %v of %q and %q is %v, want %v", test.name, test.options, test.hypothesis, test.reference, got, test.want)
+		}
+	}
+}
+
 func TestRates(t *testing.T) {
 	for _, test := range []struct {
 		name                  string
