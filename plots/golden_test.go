@@ -68,11 +68,19 @@ func figures(t *testing.T) []Rendered {
 		t.Fatal(err)
 	}
 	all = append(all, cost)
+	lengths, err := LengthDistribution([]Lengths{
+		{Name: "train", Source: []int{0, 3, 10, 40, 22, 9, 2, 0, 1}, Target: []int{0, 0, 4, 20, 40, 17, 5, 1, 0, 0, 0, 1}},
+		{Name: "test", Source: []int{0, 0, 1, 2, 1}, Target: []int{0, 0, 0, 1, 3}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all = append(all, lengths)
 	return all
 }
 
 // names of the golden files of figures, in order.
-var names = []string{"curve", "curve_ten", "curve_facets", "curve_log", "bar", "bar_two", "results", "ablation", "cost"}
+var names = []string{"curve", "curve_ten", "curve_facets", "curve_log", "bar", "bar_two", "results", "ablation", "cost", "lengths"}
 
 func TestGolden(t *testing.T) {
 	for i, r := range figures(t) {
@@ -252,5 +260,19 @@ func TestCostOverLength(t *testing.T) {
 		if _, err := CostOverLength(costs); err == nil {
 			t.Errorf("%s: drawn", name)
 		}
+	}
+}
+
+func TestLengthDistribution(t *testing.T) {
+	if _, err := LengthDistribution(nil); err == nil {
+		t.Error("drawn of no split")
+	}
+	if _, err := LengthDistribution([]Lengths{{Name: "train", Source: []int{0, 1}, Target: []int{0, 0}}}); err == nil {
+		t.Error("drawn of no pairs")
+	}
+	long := make([]int, 100_000)
+	long[0], long[99_999] = 1, 1
+	if _, err := LengthDistribution([]Lengths{{Name: "train", Source: long, Target: []int{0, 1}}}); err != nil {
+		t.Error(err)
 	}
 }
