@@ -62,6 +62,9 @@ func (v *Vocabulary) IDs(tokens []string) []int32 {
 // Token returns the token of that number.
 func (v *Vocabulary) Token(id int32) string { return v.tokens[id] }
 
+// Tokens returns all tokens in the order of their numbers, the special ones first.
+func (v *Vocabulary) Tokens() []string { return slices.Clone(v.tokens) }
+
 // Equal says whether two vocabularies number the same tokens in the same way.
 func (v *Vocabulary) Equal(w *Vocabulary) bool { return slices.Equal(v.tokens, w.tokens) }
 
@@ -175,6 +178,12 @@ type Task interface {
 
 	// Load reads or generates the data.
 	Load() (*Data, error)
+}
+
+// Learning is what a task implements that learns, in Load, what others can use.
+type Learning interface {
+	// Learned returns the files that other programs read, by name.
+	Learned() map[string]string
 }
 
 // FrameTask is what a task implements whose sources are frames.

@@ -28,7 +28,9 @@
 // them, each with its file and line. Models are checked with shapes only, for
 // vocabularies of 16 tokens; what depends on the data is checked with the data.
 //
-// Paths of data files are as the program sees them, not the file. Around the
+// Paths of data files are as the program sees them, not the file; those of a task
+// that begin with $EXP_DATA_DIR/ are in the folder that this variable of the
+// environment names, and which folder that is changes nothing. Around the
 // configuration there are name (by default the file's), description, extends,
 // [sweep] and [[figures]].
 //

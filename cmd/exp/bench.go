@@ -255,11 +255,7 @@ func (f *benchFlags) draw(cells []benchCell) error {
 	if err != nil {
 		return failed(err)
 	}
-	file, err := os.Create(f.figure)
-	if err != nil {
-		return failed(err)
-	}
-	if err := errors.Join(picture.Write(file, figureFormat(f.figure)), file.Close()); err != nil {
+	if err := writePicture(picture, f.figure); err != nil {
 		return failed(err)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -97,6 +98,7 @@ type Text struct {
 	separator string // token after each utterance of a source, which tabs part; "" where it is one text
 	aligned   bool   // a label a token
 
+	joint                            bool // one tokenizer, and one vocabulary
 	sourceTokenizer, targetTokenizer components.Tokenizer
 	data                             *components.Data
 }
@@ -123,13 +125,13 @@ func newText(o TextOptions, read reader, count func(n int) bool, wanted string) 
 			errs = append(errs, registry.Fault{Key: p.key, Problem: fmt.Sprintf("must be %s, are %d files", wanted, len(p.files))})
 		}
 	}
-	t := &Text{o: o, read: read}
+	t := &Text{o: o, read: read, joint: len(o.Tokenizers.Choices) == 1}
 	var err error
 	if t.sourceTokenizer, err = o.Tokenizers.Choices[0].Build(components.TokenizerDeps{}); err != nil {
 		errs = append(errs, registry.Under("tokenizers[0]", err))
 	}
 	t.targetTokenizer = t.sourceTokenizer
-	if len(o.Tokenizers.Choices) == 2 {
+	if !t.joint {
 		if t.targetTokenizer, err = o.Tokenizers.Choices[1].Build(components.TokenizerDeps{}); err != nil {
 			errs = append(errs, registry.Under("tokenizers[1]", err))
 		}
@@ -317,7 +319,7 @@ func (t *Text) learn() error {
 		return components.NewVocabulary(tokens), err
 	}
 	var err error
-	if t.sourceTokenizer == t.targetTokenizer {
+	if t.joint {
 		t.data.Source, err = learn(t.sourceTokenizer, true, true)
 		t.data.Target = t.data.Source
 		return err
@@ -364,6 +366,35 @@ func (t *Text) load(p part, held holdings) (*textSplit, error) {
 	note(cutSources, "sources cut to max_length = %d tokens", t.o.MaxLength)
 	note(cutTargets, "targets cut to max_length = %d tokens", t.o.MaxLength)
 	return s.split(t)
+}
+
+// Learned returns the vocabularies, as a list and as a JSON table of numbers, and the
+// merges, of the source and of the target, or of both where they are one.
+func (t *Text) Learned() map[string]string {
+	files := map[string]string{}
+	add := func(name string, v *components.Vocabulary, made components.Tokenizer) {
+		numbers := map[string]int{}
+		for id, token := range v.Tokens() {
+			if _, taken := numbers[token]; !taken { // a word that is written as a special token is
+				numbers[token] = id
+			}
+		}
+		table, err := json.Marshal(numbers)
+		if err != nil {
+			panic(err) // of strings and numbers
+		}
+		files[name+"vocab.txt"], files[name+"vocab.json"] = strings.Join(v.Tokens(), "\n")+"\n", string(table)+"\n"
+		if b, ok := made.(*bpe); ok {
+			files[name+"merges.txt"] = b.writeMerges()
+		}
+	}
+	if t.joint {
+		add("", t.data.Source, t.sourceTokenizer)
+		return files
+	}
+	add("source.", t.data.Source, t.sourceTokenizer)
+	add("target.", t.data.Target, t.targetTokenizer)
+	return files
 }
 
 // utterances is the texts of a source.

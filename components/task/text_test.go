@@ -132,6 +132,7 @@ func TestParallel(t *testing.T) {
 		"odd":         {files(t, 1, "\ufeffa\tb\r\nc\td\r\n\t\n \tx\n", "x\ty", "y\tx\r\n"), "a|b ; c|d", "<unk>|<unk>", []string{"train: 2 pairs left out, of which a side is empty", "train: 2 lines end with CRLF, which is no part of them", "train: 1 files begin with a byte order mark, which is no part of them", "test: 1 lines end with CRLF, which is no part of them"}},
 		"normalized":  {with(files(t, 1, "ﬁne\tx²\n", "a\tb", "b\ta"), "normalize", "nfkc"), "fine|x2", "<unk>|<unk>", nil},
 		"zipped":      {files(t, 1, zipped(t, "a\tb\n"), "b\ta", zipped(t, "a\ta")), "a|b", "a|a", []string{"test: 1 other pairs have a source that is in train, of 1"}},
+		"apart":       {with(files(t, 1, "a\tb\n", "b\ta", "a\ta"), "tokenizers", []map[string]any{{"type": "words"}, {"type": "words"}}), "a|b", "a|a", []string{"test: 1 other pairs have a source that is in train, of 1"}},
 		"joint":       {with(files(t, 1, "a\tb\n", "b\ta", "a\ta"), "tokenizers", []map[string]any{{"type": "bytes"}}), "<0x61>|<0x62>", "<0x61>|<0x61>", []string{"test: 1 other pairs have a source that is in train, of 1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
