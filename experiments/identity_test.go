@@ -1,7 +1,9 @@
 package experiments_test
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -231,6 +233,29 @@ func TestIdentityOfFiles(t *testing.T) {
 }
 
 // What the embeddings start from counts by its content, and a table that says
+// Files that an element of a list names count by their content too.
+func TestIdentityOfFilesInLists(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	texts := write("texts", "a\tb\n")
+	of := func(merges string) string {
+		return id(t, standard.Catalog(), strings.Replace(lstm, `"scan"`, fmt.Sprintf("\"parallel\"\ntrain_files = [%q]\nvalid_files = [%q]\ntest_files = [%q]\ntokenizers = [{ type = \"bpe\", merges_file = %q }]", texts, texts, texts, merges), 1))
+	}
+	one := of(write("one", "a b\n"))
+	if of(write("renamed", "a b\n")) != one {
+		t.Error("merges elsewhere are another cell")
+	}
+	if of(write("other", "b a\n")) == one {
+		t.Error("other merges are the same cell")
+	}
+}
+
 // nothing counts not at all.
 func TestIdentityOfEmbeddings(t *testing.T) {
 	t.Chdir(t.TempDir())

@@ -196,6 +196,20 @@ func prepare(c *experiments.Cell, s *source, loaded components.Loaded, weights *
 // Parameters is the number of parameters of a cell's model.
 func (g *Grid) Parameters(c *experiments.Cell) int { return g.cells[c.ID].parameters }
 
+// Notes returns what there is to say of the data of all cells, each once, in the
+// order of the cells.
+func (g *Grid) Notes() []components.Note {
+	var notes []components.Note
+	known := map[*components.Data]bool{}
+	for i := range g.Cells {
+		if d := g.cells[g.Cells[i].ID].config.Data; !known[d] {
+			known[d] = true
+			notes = append(notes, d.Notes...)
+		}
+	}
+	return notes
+}
+
 // Loaded is what the embeddings of a cell's model start from.
 func (g *Grid) Loaded(c *experiments.Cell) components.Loaded { return g.cells[c.ID].config.Loaded }
 

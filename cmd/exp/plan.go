@@ -62,6 +62,7 @@ a trained one.`,
 			if err != nil {
 				return usage(err, "")
 			}
+			printNotes(c.ErrOrStderr(), grid)
 			made, err := p.plan(c.Context(), grid, workers, !untimed)
 			if err != nil {
 				return err

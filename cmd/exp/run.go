@@ -63,6 +63,7 @@ func (p *places) run(ctx context.Context, path string, set []string, workers int
 	if err != nil {
 		return usage(err, "")
 	}
+	printNotes(stderr, grid)
 	store, err := tracking.Open(p.database())
 	if err != nil {
 		return failed(err)
@@ -88,6 +89,13 @@ func (p *places) run(ctx context.Context, path string, set []string, workers int
 	err = p.render(context.WithoutCancel(ctx), store.Reader, e, figures, stdout)
 	fmt.Fprintf(stdout, "%s: every metric of every step; try: sqlite3 %s 'SELECT * FROM final_metrics'\n", p.database(), p.database())
 	return verdict(e, results, err)
+}
+
+// printNotes says what was done to the data on the way, and what is odd in it.
+func printNotes(stderr io.Writer, g *runner.Grid) {
+	for _, n := range g.Notes() {
+		fmt.Fprintf(stderr, "exp: note: %s\n", n)
+	}
 }
 
 // verdict is an error where a trial is not finished, or rendered, that of the
