@@ -107,8 +107,34 @@ var bitCases = map[string]func(n int, in func(int) []float32) []any{
 	"AdamStep": func(n int, in func(int) []float32) []any {
 		w, g, m, v := in(n), in(n), in(n), in(n)
 		Mul(v, v, v)
-		AdamStep(w, g, m, v, 0.01, 0.9, 0.999, 1e-8, 0.271, 0.002997, 0.7)
+		AdamStep(w, g, m, v, Adam[float32]{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, Correction1: 0.271, Correction2: 0.002997, GradScale: 0.7})
 		return []any{w, m, v}
+	},
+	"AdagradStep": func(n int, in func(int) []float32) []any {
+		w, g, sum := in(n), in(n), in(n)
+		Mul(sum, sum, sum)
+		AdagradStep(w, g, sum, Adagrad[float32]{LR: 0.01, Epsilon: 1e-10, GradScale: 0.7, Decay: 0.02})
+		return []any{w, sum}
+	},
+	"Clamp": func(n int, in func(int) []float32) []any {
+		x := in(n)
+		Clamp(x, 3)
+		return []any{x}
+	},
+	"RMSPropStep": func(n int, in func(int) []float32) (out []any) {
+		for i := range 4 {
+			w, g, square, mean, velocity := in(n), in(n), in(n), in(n), in(n)
+			Mul(square, square, square)
+			if i&1 == 0 {
+				mean = nil
+			}
+			if i&2 == 0 {
+				velocity = nil
+			}
+			RMSPropStep(w, g, square, mean, velocity, RMSProp[float32]{LR: 0.01, Keep: 0.99, Gain: 0.01, Epsilon: 1e-8, Momentum: 0.9, GradScale: 0.7, Decay: 0.02})
+			out = append(out, w, square, mean, velocity)
+		}
+		return out
 	},
 	"Add":      binaryBits(Add[float32]),
 	"AddTo":    func(n int, in func(int) []float32) []any { x := in(n); AddTo(x, in(n)); return []any{x} },
@@ -287,7 +313,7 @@ var bitCases = map[string]func(n int, in func(int) []float32) []any{
 			if i == 0 {
 				velocity = nil
 			}
-			SGDStep(w, in(n), velocity, 0.01, 0.9, i == 2, 0.7)
+			SGDStep(w, in(n), velocity, SGD[float32]{LR: 0.01, Momentum: 0.9, Nesterov: i == 2, GradScale: 0.7})
 			out = append(out, w, velocity)
 		}
 		return out

@@ -134,8 +134,11 @@ func TestRowFunctionsAllocateNothing(t *testing.T) {
 			ScatterStridedAdd(rows, d, x, d, y, d, ids)
 			Dropout(x, x, 0.5, 1, 2)
 			DropoutBackward(x, y, 0.5, 1, 2)
-			AdamStep(x, y, x, x, 1, 0.5, 0.5, 1, 1, 1, 1)
-			SGDStep(x, y, nil, 1, 0, false, 1)
+			AdamStep(x, y, x, x, Adam[float32]{LR: 1, Beta1: 0.5, Beta2: 0.5, Epsilon: 1, Correction1: 1, Correction2: 1, GradScale: 1})
+			SGDStep(x, y, nil, SGD[float32]{LR: 1, GradScale: 1})
+			AdagradStep(x, y, x, Adagrad[float32]{LR: 1, Epsilon: 1, GradScale: 1})
+			RMSPropStep(x, y, x, x, x, RMSProp[float32]{LR: 1, Epsilon: 1, GradScale: 1})
+			Clamp(x, 1)
 		}); allocs != 0 {
 			t.Errorf("%v: these functions allocate %g times", path, allocs)
 		}

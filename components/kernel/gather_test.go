@@ -78,7 +78,7 @@ func TestRowFunctionsPanic(t *testing.T) {
 		{"short rows", "SumRows: src is stored [3 5]", func() { SumRows(x, 3, 5, x, 5) }},
 		{"short mean", "LayerNorm: mean has 1 elements; want at least 3", func() { LayerNorm(3, 4, x, x, x, x, 1, x[:1], x) }},
 		{"p of 1", "Dropout: p is 1; want at least 0 and less than 1", func() { Dropout(x, x, 1, 0, 0) }},
-		{"short velocity", "SGDStep: velocity has 1 elements; want at least 12", func() { SGDStep(x, x, x[:1], 1, 1, false, 1) }},
+		{"short velocity", "SGDStep: velocity has 1 elements; want at least 12", func() { SGDStep(x, x, x[:1], SGD[float32]{LR: 1, Momentum: 1, GradScale: 1}) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			defer func() {

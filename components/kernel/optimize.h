@@ -5,15 +5,32 @@
 
 #include "kernel.h"
 
-// What exp_adam_step multiplies by.
+// What the updates multiply by.
 struct exp_adam {
-	float grad_scale, gain1, gain2, keep2, step, root, eps;
+	float grad_scale, decay, gain1, gain2, keep2, step, root, eps, keep;
+};
+struct exp_sgd {
+	float grad_scale, decay, lr, momentum;
+	int nesterov;
+};
+struct exp_adagrad {
+	float grad_scale, decay, lr, eps;
+};
+struct exp_rmsprop {
+	float grad_scale, decay, lr, keep, gain, eps, momentum;
 };
 
 void exp_adam_step(int64_t n, float *w, const float *g, float *m, float *v, struct exp_adam a);
 
 // velocity may be NULL.
-void exp_sgd_step(int64_t n, float *w, const float *g, float *velocity, float lr, float momentum, int nesterov,
-                  float grad_scale);
+void exp_sgd_step(int64_t n, float *w, const float *g, float *velocity, struct exp_sgd a);
+
+void exp_adagrad_step(int64_t n, float *w, const float *g, float *sum, struct exp_adagrad a);
+
+// mean and velocity may be NULL.
+void exp_rmsprop_step(int64_t n, float *w, const float *g, float *square, float *mean, float *velocity,
+                      struct exp_rmsprop a);
+
+void exp_clamp(int64_t n, float *x, float limit);
 
 #endif

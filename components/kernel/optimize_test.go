@@ -8,81 +8,62 @@ import (
 	"testing"
 )
 
+// Every optimizer, with and without what it can do without, gives the bits of its
+// plain loop.
 func TestOptimizersEqualReference(t *testing.T) {
 	onNativePaths(t, func(t *testing.T, rng *rand.Rand, n int) {
-		w, g, m, v := awkward(rng, n+1), awkward(rng, n), awkward(rng, n+1), awkward(rng, n+1)
-		if rng.IntN(2) == 0 {
-			for i := range v {
-				v[i] = max(v[i], -v[i])
+		decay, scale := []float32{0, 0.02}[rng.IntN(2)], rng.Float32()
+		nilUnless := func(x []float32, is bool) []float32 {
+			if is {
+				return x
+			}
+			return nil
+		}
+		adam := Adam[float32]{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, Correction1: rng.Float32(), Correction2: rng.Float32(),
+			GradScale: scale, Decay: decay, Shrink: decay / 10}
+		steps := map[string]func(w, g, a, b, c []float32){
+			"AdamStep": func(w, g, a, b, _ []float32) { AdamStep(w[:n], g, a, b, adam) },
+			"AdagradStep": func(w, g, a, _, _ []float32) {
+				AdagradStep(w[:n], g, a, Adagrad[float32]{LR: 0.01, Epsilon: 1e-10, GradScale: scale, Decay: decay})
+			},
+			"Clamp": func(w, _, _, _, _ []float32) { Clamp(w[:n], 1.5) },
+		}
+		for i := range 4 {
+			steps[fmt.Sprintf("SGDStep %d", i)] = func(w, g, a, _, _ []float32) {
+				SGDStep(w[:n], g, nilUnless(a, i > 1), SGD[float32]{LR: 0.01, Momentum: 0.9, Nesterov: i == 3, GradScale: scale, Decay: decay})
+			}
+			steps[fmt.Sprintf("RMSPropStep %d", i)] = func(w, g, a, b, c []float32) {
+				RMSPropStep(w[:n], g, a, nilUnless(b, i&1 != 0), nilUnless(c, i&2 != 0),
+					RMSProp[float32]{LR: 0.01, Keep: 0.99, Gain: 0.01, Epsilon: 1e-8, Momentum: 0.9, GradScale: scale, Decay: decay})
 			}
 		}
-		clone := func() (a, b, c []float32) { return slices.Clone(w), slices.Clone(m), slices.Clone(v) }
-		c1, c2, scale := rng.Float32(), rng.Float32(), rng.Float32()
-		gotW, gotM, gotV := clone()
-		AdamStep(gotW[:n], g, gotM, gotV, 0.01, 0.9, 0.999, 1e-8, c1, c2, scale)
-		wantW, wantM, wantV := clone()
-		before := active
-		setPath(pathReference)
-		AdamStep(wantW[:n], g, wantM, wantV, 0.01, 0.9, 0.999, 1e-8, c1, c2, scale)
-		setPath(before)
-		same(t, "w of AdamStep", n, gotW, wantW)
-		same(t, "m of AdamStep", n, gotM, wantM)
-		same(t, "v of AdamStep", n, gotV, wantV)
-
-		for _, c := range []struct{ velocity, nesterov bool }{{false, false}, {true, false}, {true, true}} {
-			gotW, gotV, _ := clone()
-			wantW, wantV, _ := clone()
-			if !c.velocity {
-				gotV, wantV = nil, nil
+		for name, step := range steps {
+			g, start := awkward(rng, n), [4][]float32{awkward(rng, n+1), awkward(rng, n+1), awkward(rng, n+1), awkward(rng, n+1)}
+			if rng.IntN(2) == 0 { // squares
+				for i := range n {
+					start[1][i], start[2][i] = max(start[1][i], -start[1][i]), max(start[2][i], -start[2][i])
+				}
 			}
-			SGDStep(gotW[:n], g, gotV, 0.01, 0.9, c.nesterov, scale)
-			sgdStepReference(wantW[:n], g, wantV, 0.01, 0.9, c.nesterov, scale)
-			same(t, fmt.Sprintf("w of SGDStep %+v", c), n, gotW, wantW)
-			same(t, fmt.Sprintf("velocity of SGDStep %+v", c), n, gotV, wantV)
+			got, want := start, start
+			for i := range start {
+				got[i], want[i] = slices.Clone(start[i]), slices.Clone(start[i])
+			}
+			step(got[0], g, got[1], got[2], got[3])
+			before := active
+			setPath(pathReference)
+			step(want[0], g, want[1], want[2], want[3])
+			setPath(before)
+			for i := range got {
+				same(t, fmt.Sprintf("slice %d of %s", i, name), n, got[i], want[i])
+			}
 		}
 	})
-}
-
-// The objective of the cases is p'Ap/2 - b'p.
-func TestOptimizersPyTorch(t *testing.T) {
-	for _, name := range []string{"opt_adam", "opt_adam_clip", "opt_sgd", "opt_sgd_momentum", "opt_sgd_nesterov"} {
-		t.Run(name, func(t *testing.T) {
-			c := readGolden(t, name)
-			number := func(key string) float64 { x, _ := c.Config[key].(float64); return x }
-			a, b, want := c.Tensors["A"].Data, c.Tensors["b"].Data, c.Tensors["path"]
-			w := slices.Clone(c.Tensors["start"].Data)
-			n := len(w)
-			g, m, v := make([]float32, n), make([]float32, n), make([]float32, n)
-			var velocity []float32
-			if number("momentum") > 0 {
-				velocity = make([]float32, n)
-			}
-			nesterov, _ := c.Config["nesterov"].(bool)
-			for step := range want.Shape[0] {
-				for i := range g {
-					g[i] = Dot(a[i*n:(i+1)*n], w) - b[i]
-				}
-				scale := float32(1)
-				if limit, norm := number("clip_global_norm"), math.Sqrt(SumSquares(g)); limit > 0 && norm > limit {
-					scale = float32(limit / (norm + 1e-6))
-				}
-				if c.Config["type"] == "adam" {
-					b1, b2 := float32(0.9), float32(0.999)
-					c1, c2 := 1-math.Pow(float64(b1), float64(step+1)), 1-math.Pow(float64(b2), float64(step+1))
-					AdamStep(w, g, m, v, float32(number("lr")), b1, b2, 1e-8, float32(c1), float32(c2), scale)
-				} else {
-					SGDStep(w, g, velocity, float32(number("lr")), float32(number("momentum")), nesterov, scale)
-				}
-				closeTo(t, fmt.Sprintf("weights after step %d", step+1), w, want.Data[step*n:(step+1)*n], 2e-5, 2e-6)
-			}
-		})
-	}
 }
 
 func TestAdamStepValues(t *testing.T) {
 	// By hand, step 1: m = 0.1*g, v = 0.001*g^2, both corrections undo the decay.
 	w, g, m, v := []float64{1, 2}, []float64{4, -4}, make([]float64, 2), make([]float64, 2)
-	AdamStep(w, g, m, v, 0.1, 0.9, 0.999, 0, 0.1, 0.001, 0.5)
+	AdamStep(w, g, m, v, Adam[float64]{LR: 0.1, Beta1: 0.9, Beta2: 0.999, Correction1: 0.1, Correction2: 0.001, GradScale: 0.5})
 	for i, want := range []float64{0.9, 2.1} {
 		if !(math.Abs(w[i]-want) < 1e-12) {
 			t.Errorf("weight %d is %g, want %g", i, w[i], want)
@@ -111,7 +92,7 @@ func TestSGDStepValues(t *testing.T) {
 				velocity = make([]float64, 1)
 			}
 			for range 2 {
-				SGDStep(w, g, velocity, 0.5, c.momentum, c.nesterov, 0.5)
+				SGDStep(w, g, velocity, SGD[float64]{LR: 0.5, Momentum: c.momentum, Nesterov: c.nesterov, GradScale: 0.5})
 			}
 			if w[0] != c.want {
 				t.Errorf("weight is %g, want %g", w[0], c.want)
@@ -128,15 +109,27 @@ func BenchmarkOptimize(b *testing.B) {
 		}
 		b.Run(fmt.Sprintf("Adam/%d", n), func(b *testing.B) {
 			for b.Loop() {
-				AdamStep(w, g, m, v, 1e-3, 0.9, 0.999, 1e-8, 0.5, 0.1, 1)
+				AdamStep(w, g, m, v, Adam[float32]{LR: 1e-3, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, Correction1: 0.5, Correction2: 0.1, GradScale: 1})
 			}
 			perElement(b, n, 28*n)
 		})
 		b.Run(fmt.Sprintf("SGD/%d", n), func(b *testing.B) {
 			for b.Loop() {
-				SGDStep(w, g, m, 1e-3, 0.9, true, 1)
+				SGDStep(w, g, m, SGD[float32]{LR: 1e-3, Momentum: 0.9, Nesterov: true, GradScale: 1})
 			}
 			perElement(b, n, 20*n)
+		})
+		b.Run(fmt.Sprintf("Adagrad/%d", n), func(b *testing.B) {
+			for b.Loop() {
+				AdagradStep(w, g, v, Adagrad[float32]{LR: 1e-3, Epsilon: 1e-10, GradScale: 1})
+			}
+			perElement(b, n, 20*n)
+		})
+		b.Run(fmt.Sprintf("RMSProp/%d", n), func(b *testing.B) {
+			for b.Loop() {
+				RMSPropStep(w, g, v, nil, m, RMSProp[float32]{LR: 1e-3, Keep: 0.99, Gain: 0.01, Epsilon: 1e-8, Momentum: 0.9, GradScale: 1})
+			}
+			perElement(b, n, 28*n)
 		})
 	}
 }

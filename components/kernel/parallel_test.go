@@ -351,7 +351,7 @@ func splitOperations() (names []string, results [][]float32) {
 
 		w, m, v, dropped, dx := random(n), random(n), random(n), random(n), random(n)
 		Mul(v, v, v)
-		AdamStep(w, random(n), m, v, 0.1, 0.9, 0.99, 1e-8, 0.3, 0.2, 2)
+		AdamStep(w, random(n), m, v, Adam[float32]{LR: 0.1, Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8, Correction1: 0.3, Correction2: 0.2, GradScale: 2})
 		result(name("AdamStep"), w, m, v)
 		Dropout(dropped, random(n), 0.3, 5, 7)
 		DropoutBackward(dx, random(n), 0.3, 5, 7)
