@@ -243,7 +243,10 @@ type Optimizer interface {
 }
 
 // OptimizerDeps is what an optimizer is given when it is built.
-type OptimizerDeps struct{ Params *autodiff.Params }
+type OptimizerDeps struct {
+	Params *autodiff.Params
+	Groups Groups
+}
 
 // Schedule changes the learning rate over training.
 type Schedule interface {

@@ -3,7 +3,6 @@
 package optimizer
 
 import (
-	"errors"
 	"math"
 
 	"exp/components"
@@ -15,7 +14,12 @@ import (
 // Register enters this package's optimizers and schedules.
 func Register(c *components.Catalog) {
 	registry.Add(&c.Optimizers, "sgd", SGDOptions{LR: 0.1}, NewSGD)
-	registry.Add(&c.Optimizers, "adam", AdamOptions{LR: 1e-3, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8}, NewAdam)
+	registry.Add(&c.Optimizers, "adagrad", AdagradOptions{LR: 0.01, Epsilon: 1e-10}, NewAdagrad)
+	registry.Add(&c.Optimizers, "rmsprop", RMSPropOptions{LR: 0.01, Alpha: 0.99, Epsilon: 1e-8}, NewRMSProp)
+	adam := AdamOptions{LR: 1e-3, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8}
+	registry.Add(&c.Optimizers, "adam", adam, NewAdam)
+	adam.WeightDecay = 0.01
+	registry.Add(&c.Optimizers, "adamw", AdamWOptions{adam}, NewAdamW)
 	registry.Add(&c.Schedules, "constant", ConstantOptions{}, NewConstant)
 	registry.Add(&c.Schedules, "linear", LinearOptions{Warmup: 0.05}, NewLinear)
 }
@@ -43,122 +47,37 @@ func ClipScale(norm, limit float64) float64 {
 	return limit / (norm + 1e-6)
 }
 
-// SGDOptions configures stochastic gradient descent.
-type SGDOptions struct {
-	LR       float64 `toml:"lr" doc:"learning rate"`
-	Momentum float64 `toml:"momentum" doc:"share of the last update's velocity that is kept (Polyak 1964), in [0, 1)"`
-	Nesterov bool    `toml:"nesterov" doc:"look ahead along the velocity (Sutskever et al. 2013)"`
-}
-
-// Doc describes the component.
-func (SGDOptions) Doc() string {
-	return "Stochastic gradient descent, as PyTorch defines it: v = momentum v + g; w = w - lr v, or w - lr (g + momentum v) with nesterov."
-}
-
-// Validate reports every value out of range.
-func (o SGDOptions) Validate() error {
-	err := errors.Join(registry.Positive("lr", o.LR), registry.InRange("momentum", o.Momentum, 0, 1))
-	if o.Nesterov && o.Momentum == 0 {
-		err = errors.Join(err, registry.Fault{Key: "nesterov", Problem: "needs a momentum above 0"})
-	}
-	return err
-}
-
-type sgd struct {
-	o        SGDOptions
-	params   []*autodiff.Var
-	velocity buffers // nil without momentum
-}
-
-// NewSGD builds stochastic gradient descent.
-func NewSGD(o SGDOptions, d components.OptimizerDeps) (components.Optimizer, error) {
-	s := &sgd{o: o, params: d.Params.Trainable()}
-	if o.Momentum > 0 {
-		s.velocity = newBuffers(s.params)
-	}
-	return s, nil
-}
-
-func (s *sgd) LearningRate() float64 { return s.o.LR }
-
-// Step is one update.
-func (s *sgd) Step(_ int, lr, scale float64) {
-	for i, p := range s.params {
-		var velocity []float32
-		if s.velocity != nil {
-			velocity = s.velocity[i]
+// ClipValues limits each gradient to [-limit, limit].
+func ClipValues(p *autodiff.Params, limit float64) {
+	for _, v := range p.All() {
+		if !v.Frozen() {
+			kernel.Clamp(autodiff.Grad[float32](v), float32(limit))
 		}
-		kernel.SGDStep(autodiff.Values[float32](p), autodiff.Grad[float32](p), velocity,
-			float32(lr), float32(s.o.Momentum), s.o.Nesterov, float32(scale))
 	}
 }
 
-// State is the velocities.
-func (s *sgd) State() map[string][]float32 {
-	state := map[string][]float32{}
-	s.velocity.add(state, "velocity", s.params)
-	return state
+// parameter is one that is trained, with the factors of its group.
+type parameter struct {
+	*autodiff.Var
+	lr, decay float64
 }
 
-// AdamOptions configures Adam.
-type AdamOptions struct {
-	LR      float64 `toml:"lr" doc:"learning rate"`
-	Beta1   float64 `toml:"beta1" doc:"decay of the mean of the gradient, in [0, 1)"`
-	Beta2   float64 `toml:"beta2" doc:"decay of the mean of its square, in [0, 1)"`
-	Epsilon float64 `toml:"epsilon" doc:"added to the root of the mean square"`
-}
+func (p parameter) values() []float32 { return autodiff.Values[float32](p.Var) }
+func (p parameter) grad() []float32   { return autodiff.Grad[float32](p.Var) }
 
-// Doc describes the component.
-func (AdamOptions) Doc() string {
-	return "Adam (Kingma & Ba 2015), as PyTorch defines it: epsilon is added after the bias correction."
-}
-
-// Validate reports every value out of range.
-func (o AdamOptions) Validate() error {
-	return errors.Join(registry.Positive("lr", o.LR), registry.InRange("beta1", o.Beta1, 0, 1),
-		registry.InRange("beta2", o.Beta2, 0, 1), registry.Positive("epsilon", o.Epsilon))
-}
-
-type adam struct {
-	o            AdamOptions
-	params       []*autodiff.Var
-	mean, square buffers
-}
-
-// NewAdam builds Adam.
-func NewAdam(o AdamOptions, d components.OptimizerDeps) (components.Optimizer, error) {
-	a := &adam{o: o, params: d.Params.Trainable()}
-	a.mean, a.square = newBuffers(a.params), newBuffers(a.params)
-	return a, nil
-}
-
-func (a *adam) LearningRate() float64 { return a.o.LR }
-
-// Step is one update.
-func (a *adam) Step(n int, lr, scale float64) {
-	beta1, beta2 := float32(a.o.Beta1), float32(a.o.Beta2)
-	// From the rounded decays, which the means are made with: 1-beta2 is off by
-	// a part in 80,000 at 0.999, and so would the first corrected means be.
-	correction1 := 1 - math.Pow(float64(beta1), float64(n))
-	correction2 := 1 - math.Pow(float64(beta2), float64(n))
-	for i, p := range a.params {
-		kernel.AdamStep(autodiff.Values[float32](p), autodiff.Grad[float32](p), a.mean[i], a.square[i],
-			float32(lr), beta1, beta2, float32(a.o.Epsilon), float32(correction1), float32(correction2), float32(scale))
+func parameters(d components.OptimizerDeps) []parameter {
+	var all []parameter
+	for _, v := range d.Params.Trainable() {
+		g := d.Groups.Of(v.Name())
+		all = append(all, parameter{v, g.LR, g.WeightDecay})
 	}
-}
-
-// State is the two means.
-func (a *adam) State() map[string][]float32 {
-	state := map[string][]float32{}
-	a.mean.add(state, "mean", a.params)
-	a.square.add(state, "square", a.params)
-	return state
+	return all
 }
 
 // buffers is a vector a parameter.
 type buffers [][]float32
 
-func newBuffers(params []*autodiff.Var) buffers {
+func newBuffers(params []parameter) buffers {
 	b := make(buffers, len(params))
 	for i, p := range params {
 		b[i] = make([]float32, p.Size())
@@ -166,8 +85,18 @@ func newBuffers(params []*autodiff.Var) buffers {
 	return b
 }
 
-func (b buffers) add(state map[string][]float32, name string, params []*autodiff.Var) {
+// buffersIf is newBuffers, or buffers of nil.
+func buffersIf(wanted bool, params []parameter) buffers {
+	if !wanted {
+		return make(buffers, len(params))
+	}
+	return newBuffers(params)
+}
+
+func (b buffers) add(state map[string][]float32, name string, params []parameter) {
 	for i, values := range b {
-		state[name+"."+params[i].Name()] = values
+		if values != nil {
+			state[name+"."+params[i].Name()] = values
+		}
 	}
 }

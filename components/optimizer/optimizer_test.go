@@ -10,8 +10,8 @@ import (
 	"exp/components/nn"
 )
 
-// parameter returns a set of one parameter with these values and gradients.
-func parameter(values, grads []float32) (*autodiff.Params, *autodiff.Var) {
+// oneParameter returns a set of one parameter with these values and gradients.
+func oneParameter(values, grads []float32) (*autodiff.Params, *autodiff.Var) {
 	params := autodiff.NewParams(autodiff.Float32, 1)
 	p := params.New("p", nn.Zeros(), len(values))
 	copy(autodiff.Values[float32](p), values)
@@ -24,7 +24,7 @@ func near(got, want, tolerance float64) bool { return math.Abs(got-want) <= tole
 // With a constant gradient, both corrected means are exact from the first step:
 // each update is lr, whatever the gradient's size.
 func TestAdamWithAConstantGradient(t *testing.T) {
-	params, p := parameter([]float32{0, 0}, []float32{3, -1e-3})
+	params, p := oneParameter([]float32{0, 0}, []float32{3, -1e-3})
 	o, err := NewAdam(AdamOptions{LR: 0.5, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-12}, components.OptimizerDeps{Params: params})
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func TestSGD(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			params, p := parameter([]float32{1}, []float32{4})
+			params, p := oneParameter([]float32{1}, []float32{4})
 			o, err := NewSGD(test.o, components.OptimizerDeps{Params: params})
 			if err != nil {
 				t.Fatal(err)
@@ -64,51 +64,197 @@ func TestSGD(t *testing.T) {
 	}
 }
 
-// An optimizer whose state was written back goes on to the same bits.
-func TestStateIsAllThereIs(t *testing.T) {
-	makers := map[string]func(*autodiff.Params) (components.Optimizer, error){
-		"adam": func(p *autodiff.Params) (components.Optimizer, error) {
-			return NewAdam(AdamOptions{LR: 0.1, Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8}, components.OptimizerDeps{Params: p})
-		},
-		"sgd": func(p *autodiff.Params) (components.Optimizer, error) {
-			return NewSGD(SGDOptions{LR: 0.1, Momentum: 0.9}, components.OptimizerDeps{Params: p})
-		},
-	}
-	for name, make := range makers {
-		t.Run(name, func(t *testing.T) {
-			start, grads := []float32{1, -2, 3}, []float32{0.3, 0.1, -0.7}
-			params, p := parameter(start, grads)
-			first, err := make(params)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for n := 1; n <= 3; n++ {
-				first.Step(n, 0.1, 1)
-			}
-			otherParams, q := parameter(p.Float32s(), grads)
-			second, err := make(otherParams)
-			if err != nil {
-				t.Fatal(err)
-			}
-			state := second.State()
-			for key, values := range first.State() {
-				if copy(state[key], values) != len(start) {
-					t.Fatalf("state %q has %d elements, want %d", key, len(state[key]), len(start))
+// recipe is an optimizer in float64, as PyTorch's documentation has it: one step
+// from the weight, the gradient and the state, which starts at zero.
+type recipe struct {
+	build func(components.OptimizerDeps) (components.Optimizer, error)
+	step  func(n int, w, g float64, state *[3]float64) float64
+}
+
+func recipes() map[string]recipe {
+	all := map[string]recipe{}
+	for name, o := range map[string]SGDOptions{
+		"plain":    {LR: 0.1},
+		"decay":    {LR: 0.1, WeightDecay: 0.3},
+		"momentum": {LR: 0.05, Momentum: 0.7, WeightDecay: 0.1},
+		"nesterov": {LR: 0.05, Momentum: 0.95, Nesterov: true, WeightDecay: 0.1},
+	} {
+		all["sgd/"+name] = recipe{
+			func(d components.OptimizerDeps) (components.Optimizer, error) { return NewSGD(o, d) },
+			func(_ int, w, g float64, s *[3]float64) float64 {
+				g += o.WeightDecay * w
+				s[0] = o.Momentum*s[0] + g
+				if o.Nesterov {
+					return w - o.LR*(g+o.Momentum*s[0])
 				}
+				return w - o.LR*s[0]
+			},
+		}
+	}
+	for name, o := range map[string]AdagradOptions{
+		"plain":   {LR: 0.2, Epsilon: 1e-10},
+		"options": {LR: 0.2, LRDecay: 0.1, InitialValue: 0.5, Epsilon: 0.01, WeightDecay: 0.2},
+	} {
+		all["adagrad/"+name] = recipe{
+			func(d components.OptimizerDeps) (components.Optimizer, error) { return NewAdagrad(o, d) },
+			func(n int, w, g float64, s *[3]float64) float64 {
+				if n == 1 {
+					s[0] = o.InitialValue
+				}
+				g += o.WeightDecay * w
+				s[0] += g * g
+				return w - o.LR/(1+float64(n-1)*o.LRDecay)*g/(math.Sqrt(s[0])+o.Epsilon)
+			},
+		}
+	}
+	for name, o := range map[string]RMSPropOptions{
+		"plain":    {LR: 0.01, Alpha: 0.99, Epsilon: 1e-8},
+		"long":     {LR: 0.001, Alpha: 0.9999, Epsilon: 1e-8},
+		"centered": {LR: 0.01, Alpha: 0.9, Epsilon: 1e-3, Centered: true},
+		"momentum": {LR: 0.01, Alpha: 0.95, Epsilon: 1e-6, Momentum: 0.8, WeightDecay: 0.1},
+		"all":      {LR: 0.01, Alpha: 0.8, Epsilon: 1e-2, Momentum: 0.5, Centered: true, WeightDecay: 0.1},
+	} {
+		all["rmsprop/"+name] = recipe{
+			func(d components.OptimizerDeps) (components.Optimizer, error) { return NewRMSProp(o, d) },
+			func(_ int, w, g float64, s *[3]float64) float64 {
+				g += o.WeightDecay * w
+				s[0] = o.Alpha*s[0] + (1-o.Alpha)*g*g
+				variance := s[0]
+				if o.Centered {
+					s[1] = o.Alpha*s[1] + (1-o.Alpha)*g
+					variance -= s[1] * s[1]
+				}
+				s[2] = o.Momentum*s[2] + g/(math.Sqrt(variance)+o.Epsilon)
+				return w - o.LR*s[2]
+			},
+		}
+	}
+	for name, o := range map[string]AdamOptions{
+		"plain": {LR: 0.01, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8},
+		"betas": {LR: 0.02, Beta1: 0.5, Beta2: 0.98, Epsilon: 1e-9},
+		"none":  {LR: 0.02, Beta2: 0.5, Epsilon: 1e-4},
+		"decay": {LR: 0.01, Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-5, WeightDecay: 0.3},
+	} {
+		means := func(n int, g float64, s *[3]float64) float64 {
+			s[0] = o.Beta1*s[0] + (1-o.Beta1)*g
+			s[1] = o.Beta2*s[1] + (1-o.Beta2)*g*g
+			mean, square := s[0]/(1-math.Pow(o.Beta1, float64(n))), s[1]/(1-math.Pow(o.Beta2, float64(n)))
+			return mean / (math.Sqrt(square) + o.Epsilon)
+		}
+		all["adam/"+name] = recipe{
+			func(d components.OptimizerDeps) (components.Optimizer, error) { return NewAdam(o, d) },
+			func(n int, w, g float64, s *[3]float64) float64 { return w - o.LR*means(n, g+o.WeightDecay*w, s) },
+		}
+		all["adamw/"+name] = recipe{
+			func(d components.OptimizerDeps) (components.Optimizer, error) { return NewAdamW(AdamWOptions{o}, d) },
+			func(n int, w, g float64, s *[3]float64) float64 {
+				return w - o.LR*o.WeightDecay*w - o.LR*means(n, g, s)
+			},
+		}
+	}
+	return all
+}
+
+// Every optimizer follows its equations, whatever its options, on gradients that
+// change sign, scaled as by clipping. Half of it is done by one whose state was
+// copied from the first, to the same bits.
+func TestEquations(t *testing.T) {
+	for name, r := range recipes() {
+		t.Run(name, func(t *testing.T) {
+			params, p := oneParameter([]float32{1, -2, 3}, make([]float32, 3))
+			o, err := r.build(components.OptimizerDeps{Params: params})
+			if err != nil {
+				t.Fatal(err)
 			}
-			first.Step(4, 0.1, 1)
-			second.Step(4, 0.1, 1)
-			for i, want := range p.Float32s() {
-				if got := q.Float32s()[i]; got != want {
-					t.Errorf("element %d: %v, want %v", i, got, want)
+			want, states := []float64{1, -2, 3}, make([][3]float64, 3)
+			for n := 1; n <= 30; n++ {
+				var gradient [3]float32
+				for i := range want {
+					gradient[i] = float32(math.Sin(float64(3*n+i))) + float32(i)/4
+					want[i] = r.step(n, want[i], float64(gradient[i])/2, &states[i])
+				}
+				if n%10 == 0 { // goes on elsewhere
+					other, q := oneParameter(p.Float32s(), nil)
+					next, err := r.build(components.OptimizerDeps{Params: other})
+					if err != nil {
+						t.Fatal(err)
+					}
+					state := next.State()
+					for key, values := range o.State() {
+						if copy(state[key], values) != len(want) {
+							t.Fatalf("state %q has %d elements, want %d", key, len(state[key]), len(want))
+						}
+					}
+					copy(autodiff.Grad[float32](q), gradient[:])
+					next.Step(n, next.LearningRate(), 0.5)
+					copy(autodiff.Grad[float32](p), gradient[:])
+					o.Step(n, o.LearningRate(), 0.5)
+					for i, x := range p.Float32s() {
+						if y := q.Float32s()[i]; x != y {
+							t.Errorf("after step %d with a copied state, element %d is %v, want %v", n, i, y, x)
+						}
+					}
+					p, o = q, next
+				} else {
+					copy(autodiff.Grad[float32](p), gradient[:])
+					o.Step(n, o.LearningRate(), 0.5)
+				}
+				for i, got := range p.Float32s() {
+					if !near(float64(got), want[i], 2e-5*math.Abs(want[i])+2e-6) {
+						t.Fatalf("after step %d, element %d is %v, want %v", n, i, got, want[i])
+					}
 				}
 			}
 		})
 	}
 }
 
+// The parameters of a group follow the learning rate and the weight decay of its
+// own; of two groups the first counts, and what is frozen stays.
+func TestGroups(t *testing.T) {
+	groups := components.Groups{{Parameters: "a.*", LR: 0.5, WeightDecay: 0}, {Parameters: "*.x", LR: 3, WeightDecay: 2}, {Parameters: "c", Frozen: true}}
+	build := func(params *autodiff.Params, groups components.Groups) components.Optimizer {
+		o, err := NewAdamW(AdamWOptions{AdamOptions{LR: 0.1, Beta1: 0.9, Beta2: 0.9, Epsilon: 1e-8, WeightDecay: 0.2}}, components.OptimizerDeps{Params: params, Groups: groups})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	params := autodiff.NewParams(autodiff.Float32, 1)
+	for _, name := range []string{"a.x", "b.x", "b.y", "c"} {
+		p := params.New(name, nn.Zeros(), 1)
+		autodiff.Values[float32](p)[0], autodiff.Grad[float32](p)[0] = 1, 2
+	}
+	if err := groups.Freeze(params); err != nil {
+		t.Fatal(err)
+	}
+	build(params, groups).Step(1, 0.1, 1)
+	for name, want := range map[string]float64{"a.x": 1 - 0.05, "b.x": 1 - 0.3*0.4 - 0.3, "b.y": 1 - 0.1*0.2 - 0.1, "c": 1} {
+		if got := params.Lookup(name).Float32s()[0]; !near(float64(got), want, 1e-6) {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+	err := append(groups, components.Group{Parameters: "b.z"}).Freeze(params)
+	if err == nil || !strings.HasPrefix(err.Error(), `groups[3].parameters: "b.z" fits no parameter`) {
+		t.Errorf("error is %v", err)
+	}
+	if err := (components.Groups{{Parameters: "*", Frozen: true}}).Freeze(params); err == nil || err.Error() != "groups: freeze every parameter" {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestClipValues(t *testing.T) {
+	params, p := oneParameter([]float32{0, 0, 0, 0}, []float32{-3, 0.5, 2, -1})
+	ClipValues(params, 1)
+	for i, want := range []float32{-1, 0.5, 1, -1} {
+		if got := autodiff.Grad[float32](p)[i]; got != want {
+			t.Errorf("gradient %d is %v, want %v", i, got, want)
+		}
+	}
+}
+
 func TestGradNormAndClipScale(t *testing.T) {
-	params, _ := parameter([]float32{0, 0}, []float32{3, 0})
+	params, _ := oneParameter([]float32{0, 0}, []float32{3, 0})
 	q := params.New("q", nn.Zeros(), 1)
 	autodiff.Grad[float32](q)[0] = -4
 	if got := GradNorm(params); got != 5 {
@@ -180,6 +326,10 @@ func TestValidate(t *testing.T) {
 		"beta2":    AdamOptions{LR: 1, Beta1: 0.9, Beta2: -0.1, Epsilon: 1},
 		"epsilon":  AdamOptions{LR: 1, Beta1: 0.9, Beta2: 0.9},
 		"warmup":   LinearOptions{Warmup: 1},
+
+		"weight_decay": AdamWOptions{AdamOptions{LR: 1, Beta1: 0.9, Beta2: 0.9, Epsilon: 1, WeightDecay: -1}},
+		"lr_decay":     AdagradOptions{LR: 1, Epsilon: 1, LRDecay: -1},
+		"alpha":        RMSPropOptions{LR: 1, Epsilon: 1, Alpha: 1},
 	} {
 		err := o.Validate()
 		if want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want+":")) {

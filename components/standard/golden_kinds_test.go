@@ -356,9 +356,6 @@ func (c *reference) optimizer() error {
 
 // newOptimizer builds an optimizer with those of its options that the case states.
 func (c *reference) newOptimizer(name string) (components.Optimizer, error) {
-	if slices.Contains(notBuilt, name) {
-		return nil, fmt.Errorf("%s: %w", name, errNotBuilt)
-	}
 	kind, options := &standard.Catalog().Optimizers, map[string]any{}
 	component, _ := kind.Describe(name)
 	for _, o := range component.Options {
