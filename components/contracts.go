@@ -254,8 +254,22 @@ type Schedule interface {
 	Factor(n int) float64
 }
 
+// Following is what a schedule implements that follows a metric of the validation
+// split.
+type Following interface {
+	// Follows is the name under which the metric is recorded.
+	Follows() string
+	// Evaluated tells the metric's value after an evaluation.
+	Evaluated(value float64, higherIsBetter bool)
+	// State returns what has to be kept to go on later. Its elements are the
+	// schedule's own: a checkpoint is restored by writing to them.
+	State() []float64
+}
+
 // ScheduleDeps is what a schedule is given when it is built.
-type ScheduleDeps struct{ Steps int } // updates of the whole training
+type ScheduleDeps struct {
+	Steps int // updates of the whole training, 0 where that is not known before its end
+}
 
 // Metric is a number that says how good a model is.
 type Metric interface {

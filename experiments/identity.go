@@ -243,12 +243,19 @@ func formatValue(v any) string {
 }
 
 // statable returns the options that a table may state together: of those that
-// exclude each other, the one that is not zero.
+// exclude each other, the one that is not zero, or the first.
 func statable(options []registry.Option) []registry.Option {
-	return slices.DeleteFunc(slices.Clone(options), func(o registry.Option) bool {
-		return o.OneOf != "" && isZero(o.Value) &&
-			slices.ContainsFunc(options, func(other registry.Option) bool { return other.OneOf == o.OneOf && !isZero(other.Value) })
-	})
+	stated := map[string]string{} // group to the key that states it
+	for _, o := range slices.Backward(options) {
+		if current := stated[o.OneOf]; current == "" || !isZero(o.Value) || isZero(valueOf(options, current)) {
+			stated[o.OneOf] = o.Key
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(options), func(o registry.Option) bool { return o.OneOf != "" && stated[o.OneOf] != o.Key })
+}
+
+func valueOf(options []registry.Option, key string) any {
+	return options[slices.IndexFunc(options, func(o registry.Option) bool { return o.Key == key })].Value
 }
 
 func isZero(v any) bool {

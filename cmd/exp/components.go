@@ -40,7 +40,7 @@ type option struct {
 var tables = map[string]string{
 	"task": "[task]", "tokenizer": "tokenizers of [task]", "front_end": "[model.front_end]", "encoder": "[model.encoder]", "decoder": "[model.decoder]", "attention": "[model.attention]", "output": "[model.output]",
 	"layer":     "layers of recurrent",
-	"optimizer": "[train.optimizer]", "schedule": "[train.schedule]", "metric": "metrics of [evaluate]", "figure": "[[figures]]",
+	"optimizer": "[train.optimizer]", "group": "groups of [train]", "schedule": "[train.schedule]", "teacher_forcing": "[train.teacher_forcing]", "metric": "metrics of [evaluate]", "figure": "[[figures]]",
 }
 
 func newComponents() *cobra.Command {

@@ -48,6 +48,7 @@ func Catalog(t *testing.T, c *components.Catalog, whole bool) {
 		schema(t, &c.Outputs)
 		schema(t, &c.Optimizers)
 		schema(t, &c.Schedules)
+		schema(t, &c.Forcings)
 		schema(t, &c.Tasks)
 		schema(t, &c.Tokenizers)
 		schema(t, &c.Metrics)

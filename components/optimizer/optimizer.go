@@ -20,8 +20,8 @@ func Register(c *components.Catalog) {
 	registry.Add(&c.Optimizers, "adam", adam, NewAdam)
 	adam.WeightDecay = 0.01
 	registry.Add(&c.Optimizers, "adamw", AdamWOptions{adam}, NewAdamW)
-	registry.Add(&c.Schedules, "constant", ConstantOptions{}, NewConstant)
-	registry.Add(&c.Schedules, "linear", LinearOptions{Warmup: 0.05}, NewLinear)
+	registerSchedules(c)
+	registerForcings(c)
 }
 
 // GradNorm is the Euclidean norm of the gradients of all parameters that are not

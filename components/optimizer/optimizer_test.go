@@ -286,7 +286,7 @@ func TestLinearSchedule(t *testing.T) {
 		{1, 0.05, map[int]float64{1: 1 / 1.95}},
 		{3, 0.5, map[int]float64{1: 1 / 1.5, 2: 2 / 2.5, 3: 1 / 2.5}},
 	} {
-		s, err := NewLinear(LinearOptions{Warmup: test.warmup}, components.ScheduleDeps{Steps: test.steps})
+		s, err := NewLinear(LinearOptions{Warmup{Share: test.warmup}}, components.ScheduleDeps{Steps: test.steps})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -303,14 +303,118 @@ func TestLinearSchedule(t *testing.T) {
 	}
 }
 
-func TestConstantSchedule(t *testing.T) {
-	s, err := NewConstant(ConstantOptions{}, components.ScheduleDeps{Steps: 10})
+// The other schedules, at updates before, at and after the warmup.
+func TestSchedules(t *testing.T) {
+	known := components.ScheduleDeps{Steps: 100}
+	ten := Warmup{Steps: 10}
+	for name, test := range map[string]struct {
+		build func() (components.Schedule, error)
+		want  map[int]float64
+	}{
+		"constant":        {func() (components.Schedule, error) { return NewConstant(ConstantOptions{}, components.ScheduleDeps{}) }, map[int]float64{1: 1, 5: 1, 100: 1}},
+		"constant, warm":  {func() (components.Schedule, error) { return NewConstant(ConstantOptions{ten}, known) }, map[int]float64{1: 0.1, 9: 0.9, 10: 1, 100: 1}},
+		"constant, share": {func() (components.Schedule, error) { return NewConstant(ConstantOptions{Warmup{Share: 0.2}}, known) }, map[int]float64{1: 0.05, 20: 1}},
+		"step":            {func() (components.Schedule, error) { return NewStep(StepOptions{Every: 20, Gamma: 0.5}, known) }, map[int]float64{1: 1, 20: 1, 21: 0.5, 41: 0.25}},
+		"step, warm":      {func() (components.Schedule, error) { return NewStep(StepOptions{ten, 20, 0.5}, known) }, map[int]float64{5: 0.5, 10: 1, 29: 1, 30: 0.5, 50: 0.25}},
+		"exponential":     {func() (components.Schedule, error) { return NewExponential(ExponentialOptions{ten, 20, 0.25}, known) }, map[int]float64{5: 0.5, 10: 1, 20: 0.5, 30: 0.25}},
+		"cosine": {func() (components.Schedule, error) {
+			return NewCosine(CosineOptions{ten, 0.2}, components.ScheduleDeps{Steps: 29})
+		},
+			map[int]float64{5: 0.5, 10: 1, 20: 0.6, 15: 0.2 + 0.4*(1+math.Sqrt(0.5))}},
+		"inverse_sqrt": {func() (components.Schedule, error) {
+			return NewInverseSqrt(InverseSqrtOptions{ten}, components.ScheduleDeps{})
+		},
+			map[int]float64{1: 0.1, 10: 1, 40: 0.5, 1000: 0.1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := test.build()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for n, want := range test.want {
+				if got := s.Factor(n); !near(got, want, 1e-12) {
+					t.Errorf("factor of update %d is %v, want %v", n, got, want)
+				}
+			}
+		})
+	}
+	// Vaswani et al. 2017, equation 3, with lr what they give the end of the warmup.
+	const size, warmup = 512.0, 4000
+	s, err := NewInverseSqrt(InverseSqrtOptions{Warmup{Steps: warmup}}, known)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, n := range []int{1, 5, 10} {
-		if got := s.Factor(n); got != 1 {
-			t.Errorf("factor of update %d is %v, want 1", n, got)
+	lr := math.Pow(size*warmup, -0.5)
+	for _, n := range []int{1, 100, 4000, 4001, 100_000} {
+		paper := math.Pow(size, -0.5) * min(math.Pow(float64(n), -0.5), float64(n)*math.Pow(warmup, -1.5))
+		if got := lr * s.Factor(n); !near(got, paper, 1e-15) {
+			t.Errorf("rate of update %d is %v, the paper has %v", n, got, paper)
+		}
+	}
+}
+
+// Without an end there is no share of the training, nor a way to it.
+func TestUnknownLength(t *testing.T) {
+	_, linear := NewLinear(LinearOptions{}, components.ScheduleDeps{})
+	_, cosine := NewCosine(CosineOptions{}, components.ScheduleDeps{})
+	_, share := NewStep(StepOptions{Warmup: Warmup{Share: 0.1}, Every: 1, Gamma: 1}, components.ScheduleDeps{})
+	for want, err := range map[string]error{"type: needs": linear, "type: needs to": cosine, "warmup: needs": share} {
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("error is %v, want %q", err, want)
+		}
+	}
+}
+
+// The rate falls after more evaluations without improvement than patience, not
+// within the cooldown, and not below the floor; the state is all there is.
+func TestPlateau(t *testing.T) {
+	o := PlateauOptions{Metric: "loss", Gamma: 0.5, Patience: 1, Threshold: 0.1, Cooldown: 1, Floor: 0.2}
+	build := func() *plateau {
+		s, err := NewPlateau(o, components.ScheduleDeps{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.(*plateau)
+	}
+	p := build()
+	for i, e := range []struct{ loss, factor float64 }{
+		{10, 1}, {9.5, 1}, {9.2, 0.5}, // two that are no tenth better
+		{9.2, 0.5}, {9.2, 0.5}, {9.2, 0.25}, // one that cools down, then two
+		{8, 0.25}, {7.9, 0.25}, {7.9, 0.2}, // to the floor; 8 is better
+	} {
+		q := build()
+		copy(q.State(), p.State())
+		p.Evaluated(e.loss, false)
+		q.Evaluated(-e.loss, false) // goes elsewhere
+		if got := p.Factor(5); got != e.factor {
+			t.Errorf("after evaluation %d the factor is %v, want %v", i+1, got, e.factor)
+		}
+	}
+	up := build()
+	for _, accuracy := range []float64{0.5, 0.6, 0.7, 0.8} {
+		if up.Evaluated(accuracy, true); up.Factor(1) != 1 {
+			t.Errorf("an accuracy that rises to %v lowers the rate", accuracy)
+		}
+	}
+}
+
+// The decays of Bengio et al. 2015, section 2.4.
+func TestForcings(t *testing.T) {
+	linear, _ := NewLinearForcing(LinearForcingOptions{Start: 0.9, Slope: 0.01, End: 0.2}, components.ScheduleDeps{})
+	exponential, _ := NewExponentialForcing(ExponentialForcingOptions{K: 0.99}, components.ScheduleDeps{})
+	sigmoid, _ := NewInverseSigmoid(InverseSigmoidOptions{K: 50}, components.ScheduleDeps{})
+	always, _ := NewAlways(AlwaysOptions{}, components.ScheduleDeps{})
+	for i := range 400 {
+		x := float64(i)
+		for _, test := range []struct {
+			s    components.Schedule
+			want float64
+		}{
+			{linear, max(0.2, 0.9-0.01*x)}, {exponential, math.Pow(0.99, x)}, {sigmoid, 50 / (50 + math.Exp(x/50))}, {always, 1},
+		} {
+			if got := test.s.Factor(i + 1); !near(got, test.want, 1e-12) {
+				t.Errorf("%T at %d is %v, want %v", test.s, i, got, test.want)
+			}
 		}
 	}
 }
@@ -325,9 +429,16 @@ func TestValidate(t *testing.T) {
 		"beta1":    AdamOptions{LR: 1, Beta1: 1, Beta2: 0.9, Epsilon: 1},
 		"beta2":    AdamOptions{LR: 1, Beta1: 0.9, Beta2: -0.1, Epsilon: 1},
 		"epsilon":  AdamOptions{LR: 1, Beta1: 0.9, Beta2: 0.9},
-		"warmup":   LinearOptions{Warmup: 1},
+		"warmup":   LinearOptions{Warmup{Share: 1}},
 
 		"weight_decay": AdamWOptions{AdamOptions{LR: 1, Beta1: 0.9, Beta2: 0.9, Epsilon: 1, WeightDecay: -1}},
+		"gamma":        StepOptions{Every: 1, Gamma: 2},
+		"every":        ExponentialOptions{Gamma: 1},
+		"warmup_steps": InverseSqrtOptions{},
+		"final":        CosineOptions{Final: 1},
+		"patience":     PlateauOptions{Gamma: 1, Patience: -1},
+		"start":        LinearForcingOptions{Start: 2},
+		"k":            InverseSigmoidOptions{K: 0.5},
 		"lr_decay":     AdagradOptions{LR: 1, Epsilon: 1, LRDecay: -1},
 		"alpha":        RMSPropOptions{LR: 1, Epsilon: 1, Alpha: 1},
 	} {
