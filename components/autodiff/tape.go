@@ -43,6 +43,7 @@ type Tape struct {
 	key       uint64 // of this step's dropout masks
 	drawn     uint64 // dropout decisions taken this step
 	profile   *Profile
+	watch     *watch
 
 	keepWeights bool
 }
@@ -104,6 +105,9 @@ func Record[T any, P interface {
 	if t.profile != nil {
 		t.profile.forward(op)
 	}
+	if t.watch != nil {
+		t.watch.forward(t, op)
+	}
 	return op
 }
 
@@ -130,6 +134,9 @@ func (t *Tape) Unwind() {
 		t.ops[i].Backward()
 		if t.profile != nil {
 			t.profile.backward(t.ops[i])
+		}
+		if t.watch != nil {
+			t.watch.backward(t.ops[i])
 		}
 		before := mark{}
 		if i > 0 {
