@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/nlpodyssey/safetensors"
@@ -38,6 +39,57 @@ type Tensor struct {
 }
 
 const checksumKey = "xxhash64"
+
+// Save puts f at path, and keeps what is there as the one before, of at most so many
+// files in all. Those before are at path with a number before its extension, from 1,
+// the newest.
+func Save(path string, f File, keep int) error {
+	if keep < 2 || !Exists(path) {
+		return Write(path, f)
+	}
+	next := path + ".next"
+	if err := Write(next, f); err != nil {
+		return err
+	}
+	for i := keep - 1; i > 0; i-- { // a kill in between leaves none at path, and the one before at 1
+		if err := os.Rename(before(path, i-1), before(path, i)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if err := os.Rename(next, path); err != nil {
+		return err
+	}
+	return syncFolder(path)
+}
+
+// before is the i-th file before the one at path.
+func before(path string, i int) string {
+	if i == 0 {
+		return path
+	}
+	ext := filepath.Ext(path)
+	return fmt.Sprintf("%s.%d%s", strings.TrimSuffix(path, ext), i, ext)
+}
+
+// Load returns the newest file that is whole of those that [Save] has put at path,
+// where it is, and an error for each newer one that is damaged. The error is
+// fs.ErrNotExist where there is none, and that of the newest where all are damaged.
+func Load(path string) (f File, from string, damaged []error, err error) {
+	for i := 0; ; i++ {
+		from = before(path, i)
+		f, err = Read(from)
+		switch {
+		case errors.Is(err, ErrDamaged):
+			damaged = append(damaged, err)
+		case !errors.Is(err, fs.ErrNotExist):
+			return f, from, damaged, err
+		case i > 0 && damaged != nil:
+			return File{}, path, nil, damaged[0]
+		case i > 0:
+			return File{}, path, nil, err
+		}
+	}
+}
 
 // Write puts f at path, in the place of what is there.
 func Write(path string, f File) error {
@@ -107,6 +159,11 @@ func replace(path string, write func(*os.File) error) (err error) {
 	if err := os.Rename(file.Name(), path); err != nil {
 		return err
 	}
+	return syncFolder(path)
+}
+
+// syncFolder makes the names in path's folder durable.
+func syncFolder(path string) error {
 	folder, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err
