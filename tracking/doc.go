@@ -40,6 +40,7 @@
 //	curves         experiment, position, variant, axes, seed, trial, split, metric, step, value, kind
 //	metrics        trial, split, metric, step, value, kind
 //	measurements   trial, run, name, step, value
+//	readings       trial, split, step, at: each reading of the test split
 //	runs           run, trial, status, message, stack, started, finished, host, pid, config, code_version, dirty,
 //	               data_hash, go_version, platform, cpu, kernel, workers, command
 //

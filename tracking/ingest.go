@@ -21,6 +21,19 @@ type Metric struct {
 	Value       float64
 }
 
+// PutReading records that a split is about to be read for the model of a finished
+// trial at a step.
+func (s *Store) PutReading(ctx context.Context, trialID string, step int, split string) error {
+	return s.transact(ctx, func(tx *sql.Tx) error {
+		if err := knownTrial(ctx, tx, trialID); err != nil {
+			return err
+		}
+		in := newInserter(ctx, tx, trialID, 0)
+		defer in.close()
+		return in.add(record{kind: readingRecord, step: step, split: split})
+	})
+}
+
 // PutMetrics adds metrics to a finished trial, computed later from its
 // checkpoint; they replace those that it has under the same keys.
 func (s *Store) PutMetrics(ctx context.Context, trialID string, metrics []Metric) error {
@@ -232,6 +245,9 @@ func (in *inserter) add(r record) error {
 			INSERT INTO measurement (run, name, step, value) VALUES (?, ?, ?, ?)
 			ON CONFLICT (run, name, step) DO UPDATE SET value = excluded.value`,
 			in.run, r.name, r.step, number(r.value))
+		return err
+	case readingRecord:
+		_, err := in.tx.ExecContext(in.ctx, "INSERT INTO reading (trial, split, step, at) VALUES (?, ?, ?, ?)", in.trial, r.split, r.step, time.Now().UnixMilli())
 		return err
 	case resumeRecord:
 		if err := in.flush(); err != nil {

@@ -110,6 +110,14 @@ func checkFile(path string) (exists bool, err error) {
 	return true, nil
 }
 
+// undone says that there is the journal of a process that was killed before its
+// database was a WAL: to open the database undoes what that process wrote, which may
+// be the mark.
+func undone(path string) bool {
+	_, err := os.Stat(path + "-journal")
+	return err == nil
+}
+
 // create makes the file at path ours. The mark is written before the journal
 // becomes a WAL: a process killed in between leaves an empty file or a marked
 // one, both of which checkFile accepts.

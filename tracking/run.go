@@ -234,6 +234,15 @@ func (r *Run) Measurement(step int, name string, value float64) error {
 	return r.record(record{kind: measurementRecord, step: step, name: name, value: value})
 }
 
+// Reading records that a split is about to be read for the model at a step. It
+// is durable when Reading returns.
+func (r *Run) Reading(step int, split string) error {
+	if err := r.record(record{kind: readingRecord, step: step, split: split}); err != nil {
+		return err
+	}
+	return r.Sync()
+}
+
 // Resume says that training goes on after step, from a checkpoint or, with 0,
 // from the start. Metrics of the trial at later steps are void, whichever run
 // recorded them.

@@ -38,6 +38,7 @@ const (
 	metricRecord      recordKind = 'm' // step, value, split, name
 	measurementRecord recordKind = 't' // step, value, name
 	resumeRecord      recordKind = 'r' // step: what was recorded after it is void
+	readingRecord     recordKind = 'd' // step, split: was read
 )
 
 type record struct {
@@ -84,7 +85,7 @@ func decodePayload(p []byte) (r record, ok bool) {
 		*s = string(p[1 : 1+int(p[0])])
 		p = p[1+int(p[0]):]
 	}
-	known := r.kind == metricRecord || r.kind == measurementRecord || r.kind == resumeRecord
+	known := r.kind == metricRecord || r.kind == measurementRecord || r.kind == resumeRecord || r.kind == readingRecord
 	return r, known && len(p) == 0
 }
 

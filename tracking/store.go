@@ -64,7 +64,7 @@ func open(path string, ingestEvery time.Duration) (_ *Store, err error) {
 			s.db.Close()
 		}
 	}()
-	if !exists {
+	if !exists || undone(absolute) {
 		if err := os.MkdirAll(filepath.Dir(absolute), 0o755); err != nil {
 			return nil, err
 		}
