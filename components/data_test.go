@@ -44,17 +44,17 @@ func TestFill(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	valid := []interface{ Validate() error }{DefaultTraining(), DefaultEvaluation(), Training{Steps: 1, BatchTokens: 1}}
+	valid := []interface{ Validate() error }{DefaultTraining(), DefaultEvaluation(), Training{Steps: 1, BatchTokens: 1, Accumulate: 1}, Training{Epochs: 1, BatchSize: 1, Accumulate: 1}}
 	for _, o := range valid {
 		if err := o.Validate(); err != nil {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
 	invalid := map[string]interface{ Validate() error }{
-		"batch_size: must be at least 1, or batch_tokens": Training{Steps: 1},
-		"steps: must be at least 1, is 0":                 Training{BatchSize: 1},
-		"label_smoothing: must be in [0, 1), is 1":        Training{Steps: 1, BatchSize: 1, LabelSmoothing: 1},
-		"every: must be at least 1, is 0":                 Evaluation{BatchSize: 1, MaxLength: 1},
+		"batch_size: must be at least 1, or batch_tokens":                 Training{Steps: 1, Accumulate: 1},
+		"steps: must be at least 1, or one of epochs, tokens and seconds": Training{BatchSize: 1, Accumulate: 1},
+		"label_smoothing: must be in [0, 1), is 1":                        Training{Steps: 1, BatchSize: 1, Accumulate: 1, LabelSmoothing: 1},
+		"every: must be at least 1, is 0":                                 Evaluation{BatchSize: 1, MaxLength: 1},
 	}
 	for want, o := range invalid {
 		if err := o.Validate(); err == nil || err.Error() != want {

@@ -26,6 +26,7 @@ type Cell struct {
 	Output    registry.Choice[components.Output, components.OutputDeps]
 	Optimizer registry.Choice[components.Optimizer, components.OptimizerDeps]
 	Schedule  registry.Choice[components.Schedule, components.ScheduleDeps]
+	Forcing   registry.Choice[components.Schedule, components.ScheduleDeps]
 	Parts     components.Parts // the encoder, the decoder, the attention, the output and the embeddings
 	Metrics   []Metric
 
@@ -146,7 +147,7 @@ func (d *decoder) cell(top *registry.Table, partial bool) (*Cell, error) {
 	}
 
 	train := section("train")
-	c.Training, c.training, err = registry.DecodeOptions(train, components.DefaultTraining(), "optimizer", "schedule")
+	c.Training, c.training, err = registry.DecodeOptions(train, components.DefaultTraining(), "optimizer", "schedule", "teacher_forcing")
 	if report(err) && !d.noData {
 		c.weights, err = d.hashed("weights "+c.Training.InitFrom, c.Training.Identity)
 		report(registry.At(train, err))
@@ -156,10 +157,16 @@ func (d *decoder) cell(top *registry.Table, partial bool) (*Cell, error) {
 		_, err = c.Optimizer.Build(components.OptimizerDeps{Params: autodiff.Declare()})
 		report(registry.At(table(train, "optimizer"), err))
 	}
+	var schedule components.Schedule
 	c.Schedule, err = component(&d.catalog.Schedules, train, "schedule", byDefault{"constant", train.Origin})
 	if report(err) {
-		_, err = c.Schedule.Build(components.ScheduleDeps{Steps: c.Training.Steps})
+		schedule, err = c.Schedule.Build(components.ScheduleDeps{Steps: someSteps(c.Training)})
 		report(registry.At(table(train, "schedule"), err))
+	}
+	c.Forcing, err = component(&d.catalog.Forcings, train, "teacher_forcing", byDefault{defaultForcing, train.Origin})
+	if report(err) {
+		_, err = c.Forcing.Build(components.ScheduleDeps{Steps: someSteps(c.Training)})
+		report(registry.At(table(train, "teacher_forcing"), err))
 	}
 
 	evaluate := section("evaluate")
@@ -170,7 +177,14 @@ func (d *decoder) cell(top *registry.Table, partial bool) (*Cell, error) {
 	c.Breakdown, c.breakdown, err = registry.DecodeOptions(breakdown, components.Breakdown{})
 	report(err)
 	c.Metrics, err = d.metrics(evaluate)
-	report(err)
+	if report(err) {
+		if c.Evaluation.BestBy != "" {
+			report(registry.At(evaluate, c.measured("best_by", c.Evaluation.BestBy)))
+		}
+		if following, ok := schedule.(components.Following); ok {
+			report(registry.At(table(train, "schedule"), c.measured("metric", following.Follows())))
+		}
+	}
 
 	if err := errors.Join(errs...); err != nil || partial {
 		return nil, err
@@ -179,6 +193,39 @@ func (d *decoder) cell(top *registry.Table, partial bool) (*Cell, error) {
 		c.ID = c.identity()
 	}
 	return c, nil
+}
+
+// defaultForcing is what there was before it could be chosen.
+const defaultForcing = "always"
+
+// someSteps is the number of updates of a training, 1 where it follows from the
+// data and 0 where nothing says it.
+func someSteps(o components.Training) int {
+	if o.Epochs > 0 || o.Tokens > 0 {
+		return 1
+	}
+	return o.Steps
+}
+
+// metric returns the metric that is recorded under a name.
+func (c *Cell) metric(name string) (Metric, bool) {
+	i := slices.IndexFunc(c.Metrics, func(m Metric) bool { return m.Name == name })
+	if i < 0 {
+		return Metric{}, false
+	}
+	return c.Metrics[i], true
+}
+
+// measured says that the option key names no metric of c.
+func (c *Cell) measured(key, name string) error {
+	if _, ok := c.metric(name); ok {
+		return nil
+	}
+	var names []string
+	for _, m := range c.Metrics {
+		names = append(names, m.Name)
+	}
+	return registry.Fault{Key: key, Problem: fmt.Sprintf("%q is none of evaluate.metrics; %s", name, registry.Suggest(name, names))}
 }
 
 // byDefault is the component that stands where a table has no type, and where

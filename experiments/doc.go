@@ -18,6 +18,7 @@
 //	[train]                  how long, in what batches
 //	[train.optimizer]        adam by default
 //	[train.schedule]         of the learning rate, constant by default
+//	[train.teacher_forcing]  always by default, or scheduled sampling
 //	[evaluate]               when, and which metrics
 //	[evaluate.breakdown]     by what lengths every metric is computed apart as well
 //

@@ -34,7 +34,7 @@ func (c *Cell) identity() string {
 	identify(&b, "model.encoder", c.Encoder.Component)
 	identify(&b, "model.decoder", c.Decoder.Component)
 	identify(&b, "model.attention", c.Attention.Component)
-	if o := c.Output.Component; !asItWas(o) {
+	if o := c.Output.Component; !asItWas(o, components.DefaultOutput) {
 		identify(&b, "model.output", o)
 	}
 	if slices.ContainsFunc(c.embeddings, func(o registry.Option) bool { return !o.IsDefault() }) { // as nobody could state them once
@@ -47,13 +47,24 @@ func (c *Cell) identity() string {
 	identify(&b, "train", registry.Component{Version: registry.Version(components.DefaultTraining()), Options: withoutFiles(c.training)})
 	identify(&b, "train.optimizer", c.Optimizer.Component)
 	identify(&b, "train.schedule", c.Schedule.Component)
+	if o := c.Forcing.Component; !asItWas(o, defaultForcing) {
+		identify(&b, "train.teacher_forcing", o)
+	}
 	identify(&b, "evaluate", registry.Component{Version: registry.Version(components.DefaultEvaluation()), Options: c.evaluation})
+	if m, ok := c.metric(c.Evaluation.BestBy); ok {
+		identify(&b, "evaluate.best_by", m.component)
+	}
+	for _, o := range c.Schedule.Options {
+		if m, ok := c.metric(registry.Label(o.Value)); ok && o.Key == "metric" {
+			identify(&b, "train.schedule.metric", m.component)
+		}
+	}
 	return hash(b.String())
 }
 
-// asItWas says that an output is the one that models had before outputs had names.
-func asItWas(o registry.Component) bool {
-	return o.Name == components.DefaultOutput && o.Version == 1 &&
+// asItWas says that a component is the one that there was before there were others.
+func asItWas(o registry.Component, name string) bool {
+	return o.Name == name && o.Version == 1 &&
 		!slices.ContainsFunc(o.Options, func(o registry.Option) bool { return !o.IsDefault() })
 }
 
@@ -130,6 +141,7 @@ func (c *Cell) sections() []section {
 		{"train", registry.Component{Options: c.training}},
 		{"train.optimizer", c.Optimizer.Component},
 		{"train.schedule", c.Schedule.Component},
+		{"train.teacher_forcing", c.Forcing.Component},
 		{"evaluate", registry.Component{Options: c.evaluation}},
 	}...)
 }

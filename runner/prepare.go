@@ -176,6 +176,7 @@ func prepare(c *experiments.Cell, s *source, loaded components.Loaded, weights *
 			Parts:      c.Parts,
 			Optimizer:  c.Optimizer.Build,
 			Schedule:   c.Schedule.Build,
+			Forcing:    c.Forcing.Build,
 			Training:   c.Training,
 			Evaluation: c.Evaluation,
 			Breakdown:  c.Breakdown,
@@ -215,6 +216,14 @@ func (g *Grid) Loaded(c *experiments.Cell) components.Loaded { return g.cells[c.
 
 // Metrics returns the metrics of a cell, as they are recorded.
 func (g *Grid) Metrics(c *experiments.Cell) []train.Metric { return g.cells[c.ID].config.Metrics }
+
+// Steps is how many updates the training of a cell takes with the first seed, 0
+// where that is not known before.
+func (g *Grid) Steps(c *experiments.Cell) (int, error) {
+	config := g.cells[c.ID].config
+	config.Seed = g.Seeds[0]
+	return train.Steps(config)
+}
 
 // Time says how long a trial of the cell takes on one core, from steps that it
 // trains for about the budget.

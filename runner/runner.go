@@ -26,18 +26,22 @@ type Options struct {
 
 	// CheckpointEvery is how much work a kill can cost; 0 means a minute.
 	CheckpointEvery time.Duration
+	// Keep is how many checkpoints of a trial are kept, the newest included; 0 means 2.
+	Keep int
 }
 
 // Observer is told how far the trials are. Its methods are called by several
 // goroutines, those about one trial by one.
 type Observer interface {
 	// Begin says that a trial is trained from here on, after step updates done
-	// before.
-	Begin(t experiments.Trial, step int)
+	// before, of so many in all, 0 where that is not known.
+	Begin(t experiments.Trial, step, of int)
 	// Step says that an update is done.
 	Step(t experiments.Trial, step int, loss float64)
 	// Metric says what an evaluation gave.
 	Metric(t experiments.Trial, step int, split, name string, value float64)
+	// Warn says what was found wrong with a trial, which goes on.
+	Warn(t experiments.Trial, err error)
 	// End says how a trial ended, or that there was nothing to train.
 	End(t experiments.Trial, r Result)
 }
@@ -57,6 +61,9 @@ type Result struct {
 func Run(ctx context.Context, g *Grid, o Options) ([]Result, error) {
 	if o.CheckpointEvery == 0 {
 		o.CheckpointEvery = time.Minute
+	}
+	if o.Keep == 0 {
+		o.Keep = 2
 	}
 	if err := o.Store.Register(ctx, g.registration()); err != nil {
 		return nil, err
@@ -111,6 +118,7 @@ func (g *Grid) trial(ctx context.Context, t experiments.Trial, o Options) (Resul
 	config.Seed = t.Seed
 	config.Checkpoint = CheckpointOf(o.Checkpoints, t.ID)
 	config.CheckpointEvery = o.CheckpointEvery
+	config.Keep = o.Keep
 
 	store := context.WithoutCancel(ctx) // what has begun is recorded, come what may
 	status, err := o.Store.Status(store, t.ID)
@@ -205,14 +213,15 @@ func (g *Grid) complete(ctx context.Context, t experiments.Trial, config train.C
 	}
 	config.Metrics = missing
 	var values []train.Value
-	_, err = guard(func() (err error) { values, err = train.Measure(config); return err })
+	reading := func(step int) error { return o.Store.PutReading(ctx, t.ID, step, "test") }
+	_, err = guard(func() (err error) { values, err = train.Measure(config, reading); return err })
 	if err != nil {
 		return Result{Status: status, Err: fmt.Errorf("%s cannot be added: %w", missing[0].Name, err)}, nil
 	}
 	var metrics []tracking.Metric
 	for _, v := range values {
-		metrics = append(metrics, tracking.Metric{Step: config.Training.Steps, Split: v.Split, Name: v.Name, Value: v.Value})
-		o.Observer.Metric(t, config.Training.Steps, v.Split, v.Name, v.Value)
+		metrics = append(metrics, tracking.Metric{Step: v.Step, Split: v.Split, Name: v.Name, Value: v.Value})
+		o.Observer.Metric(t, v.Step, v.Split, v.Name, v.Value)
 	}
 	return Result{Status: status}, o.Store.PutMetrics(ctx, t.ID, metrics)
 }
@@ -225,11 +234,13 @@ type sink struct {
 	step     int
 }
 
-func (s *sink) Resume(step int) error {
+func (s *sink) Resume(step, of int) error {
 	s.step = step
-	s.observer.Begin(s.trial, step)
+	s.observer.Begin(s.trial, step, of)
 	return s.Run.Resume(step)
 }
+
+func (s *sink) Warn(err error) { s.observer.Warn(s.trial, err) }
 
 func (s *sink) Metric(step int, split, name string, value float64) error {
 	if split != "train" {

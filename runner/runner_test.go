@@ -135,7 +135,7 @@ type observer struct {
 	step  func(experiments.Trial, int)
 }
 
-func (o *observer) Begin(_ experiments.Trial, step int) {
+func (o *observer) Begin(_ experiments.Trial, step, _ int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.begun = append(o.begun, step)
@@ -146,6 +146,7 @@ func (o *observer) Step(t experiments.Trial, step int, _ float64) {
 	}
 }
 func (o *observer) Metric(experiments.Trial, int, string, string, float64) {}
+func (o *observer) Warn(experiments.Trial, error)                          {}
 func (o *observer) End(experiments.Trial, runner.Result) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -90,7 +90,11 @@ func (p *places) plan(ctx context.Context, g *runner.Grid, workers int, timed bo
 	}
 	for i := range g.Cells {
 		cell := &g.Cells[i]
-		c := planCell{ID: cell.ID, Label: cell.Label(), Parameters: g.Parameters(cell), Steps: cell.Training.Steps, Trials: map[tracking.Status]int{}, Loaded: listLoaded(g.Loaded(cell))}
+		steps, err := g.Steps(cell)
+		if err != nil {
+			return nil, failed(fmt.Errorf("%s: %w", cell.Label(), err))
+		}
+		c := planCell{ID: cell.ID, Label: cell.Label(), Parameters: g.Parameters(cell), Steps: steps, Trials: map[tracking.Status]int{}, Loaded: listLoaded(g.Loaded(cell))}
 		missing := 0
 		for _, t := range g.Trials() {
 			if t.Cell.ID != cell.ID {

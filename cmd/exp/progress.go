@@ -36,6 +36,7 @@ type shown struct {
 	bar     *mpb.Bar
 	started time.Time
 	from    int
+	of      int // steps in all, 0 where that is not known
 	loss    float64
 	last    string // of the last evaluation
 	at      int    // its step
@@ -58,14 +59,13 @@ func (p *progress) Wait() {
 }
 
 // Begin implements [runner.Observer].
-func (p *progress) Begin(t experiments.Trial, step int) {
-	s := &shown{started: time.Now(), from: step}
+func (p *progress) Begin(t experiments.Trial, step, of int) {
+	s := &shown{started: time.Now(), from: step, of: of}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.shown[t.ID] = s
 	if p.bars != nil {
-		steps := t.Cell.Training.Steps
-		s.bar = p.bars.New(int64(steps), mpb.BarStyle().Lbound("").Rbound("").Filler("█").Tip("█").Padding("░"),
+		s.bar = p.bars.New(int64(of), mpb.BarStyle().Lbound("").Rbound("").Filler("█").Tip("█").Padding("░"),
 			mpb.BarRemoveOnComplete(),
 			mpb.PrependDecorators(decor.Name(trialLabel(t), decor.WCSyncSpaceR), decor.CountersNoUnit("%d/%d", decor.WCSyncSpace), decor.Name(" ")),
 			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return p.status(s) }, decor.WCSyncSpaceR), decor.Any(func(st decor.Statistics) string {
@@ -108,7 +108,7 @@ func (p *progress) Step(t experiments.Trial, step int, loss float64) {
 	s := p.shown[t.ID]
 	s.loss = loss
 	p.mu.Unlock()
-	if s.bar != nil && step < t.Cell.Training.Steps { // the last step is done once it is evaluated
+	if s.bar != nil && (step < s.of || s.of == 0) { // the last step is done once it is evaluated
 		s.bar.SetCurrent(int64(step))
 	}
 }
@@ -131,8 +131,21 @@ func (p *progress) Metric(t experiments.Trial, step int, split, name string, val
 	}
 	s.last, s.at = text, step
 	if metrics := t.Cell.Metrics; p.bars == nil && name == metrics[len(metrics)-1].Name {
-		fmt.Fprintf(p.out, "%s: step %d/%d  train/loss %s  %s\n", trialLabel(t), step, t.Cell.Training.Steps, formatValue(s.loss), s.last)
+		fmt.Fprintf(p.out, "%s: step %s  train/loss %s  %s\n", trialLabel(t), s.position(step), formatValue(s.loss), s.last)
 	}
+}
+
+// position is a step, of those in all.
+func (s *shown) position(step int) string {
+	if s.of == 0 {
+		return fmt.Sprint(step)
+	}
+	return fmt.Sprintf("%d/%d", step, s.of)
+}
+
+// Warn implements [runner.Observer].
+func (p *progress) Warn(t experiments.Trial, err error) {
+	fmt.Fprintf(p.out, "%s: warning: %v\n", trialLabel(t), err)
 }
 
 // End implements [runner.Observer].

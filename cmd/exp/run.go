@@ -18,7 +18,7 @@ import (
 
 func newRun(p *places) *cobra.Command {
 	var set []string
-	var workers int
+	var workers, keep int
 	var every time.Duration
 	c := &cobra.Command{
 		Use:   "run FILE",
@@ -41,20 +41,24 @@ the numbers are the same to the bit.`,
 			if every <= 0 {
 				err = errors.Join(err, fmt.Errorf("--checkpoint-every: must be above 0s, is %v", every))
 			}
+			if keep < 1 {
+				err = errors.Join(err, fmt.Errorf("--keep: must be at least 1, is %d", keep))
+			}
 			if err != nil {
 				return usage(err, "")
 			}
-			return p.run(c.Context(), args[0], set, workers, every, c.OutOrStdout(), c.ErrOrStderr())
+			return p.run(c.Context(), args[0], set, workers, every, keep, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	setFlag(c, &set)
 	workersFlag(c, &workers)
 	c.Flags().DurationVar(&every, "checkpoint-every", time.Minute, "time between two checkpoints of a trial: what a kill can cost")
+	c.Flags().IntVar(&keep, "keep", 2, "checkpoints of a trial to keep: where the newest turns out to be damaged, training goes on from the one before")
 	return c
 }
 
 // run is the command with its arguments read.
-func (p *places) run(ctx context.Context, path string, set []string, workers int, every time.Duration, stdout, stderr io.Writer) error {
+func (p *places) run(ctx context.Context, path string, set []string, workers int, every time.Duration, keep int, stdout, stderr io.Writer) error {
 	e, figures, err := load(path, set)
 	if err != nil {
 		return err
@@ -76,7 +80,7 @@ func (p *places) run(ctx context.Context, path string, set []string, workers int
 	})
 	results, err := runner.Run(ctx, grid, runner.Options{
 		Store: store, Checkpoints: p.checkpoints(), Workers: workers, Observer: bars,
-		Code: runner.CodeVersion(), CheckpointEvery: every,
+		Code: runner.CodeVersion(), CheckpointEvery: every, Keep: keep,
 	})
 	note()
 	bars.Wait()

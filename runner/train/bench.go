@@ -82,6 +82,7 @@ func Bench(ctx context.Context, c Config, o BenchOptions) (*Speed, error) {
 	defer close(done)
 	c.Checkpoint = ""
 	c.Training.Steps = max(c.Training.Steps, warmUpSteps+o.Steps) // a schedule ends with the training
+	c.Training.Epochs, c.Training.Tokens, c.Training.Seconds = 0, 0, 0
 	t, err := newTrial(c, discard{})
 	if err != nil {
 		return nil, err

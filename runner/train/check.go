@@ -21,6 +21,16 @@ func Check(c Config) (parameters int, err error) {
 	if err := m.ReadSource(c.Data.Source); err != nil {
 		return 0, err
 	}
+	groups, err := c.Training.ParameterGroups()
+	if err != nil {
+		return 0, err
+	}
+	if err := groups.Freeze(m.Params); err != nil {
+		return 0, registry.Under("train", err)
+	}
+	if err := c.checkForcing(m); err != nil {
+		return 0, err
+	}
 	if err := m.CheckEmbeddings(c.Data.Source, c.Data.Target, c.Loaded); err != nil {
 		return 0, err
 	}
@@ -59,6 +69,18 @@ func Check(c Config) (parameters int, err error) {
 		}
 	}
 	return m.Params.Count(), nil
+}
+
+// checkForcing says that scheduled sampling has nothing to replace.
+func (c Config) checkForcing(m *components.Model) error {
+	if c.Forcing == nil || !m.Aligned() {
+		return nil
+	}
+	s, err := c.Forcing(components.ScheduleDeps{Steps: 1})
+	if err == nil && s.Factor(1_000_000) < 1 {
+		err = registry.Fault{Key: "type", Problem: "replaces tokens that the decoder reads, and this one reads none"}
+	}
+	return registry.Under("train.teacher_forcing", err)
 }
 
 func (c Config) sourceUnit() string {
@@ -105,16 +127,18 @@ func (c Config) splits() []namedSplit {
 	return []namedSplit{{"train", c.Data.Train}, {"valid", c.Data.Valid}, {"test", c.Data.Test}}
 }
 
-// Value is a number of a metric of a split, under the name that it has by
-// [components.Breakdown.Names].
+// Value is a number of a metric of a split, of the model at a step, under the name
+// that it has by [components.Breakdown.Names].
 type Value struct {
+	Step        int
 	Split, Name string
 	Value       float64
 }
 
-// Measure evaluates the trained model that the checkpoint holds on the
-// validation and the test split.
-func Measure(c Config) ([]Value, error) {
+// Measure evaluates the trained model that the checkpoint holds on the validation
+// and the test split, as the end of its training has. It calls reading before it
+// reads the test split.
+func Measure(c Config, reading func(step int) error) ([]Value, error) {
 	t, err := newTrial(c, discard{})
 	if err != nil {
 		return nil, err
@@ -122,19 +146,42 @@ func Measure(c Config) ([]Value, error) {
 	if err := t.resume(); err != nil {
 		return nil, err
 	}
-	if t.step != c.Training.Steps {
-		return nil, fmt.Errorf("%s: is of step %d of %d, not of a trained model", c.Checkpoint, t.step, c.Training.Steps)
+	if !t.done() {
+		return nil, fmt.Errorf("%s: is of step %d of %d, not of a trained model", c.Checkpoint, t.step, t.steps)
 	}
 	var values []Value
-	for _, s := range c.splits()[1:] {
-		values = append(values, t.measure(s)...)
+	measure := func(name string, split components.Split, step int) {
+		values = append(values, t.measure(namedSplit{name, split}, step)...)
 	}
+	t.averages.swap()
+	measure("valid", t.Data.Valid, t.step)
+	t.averages.swap()
+	if err := reading(t.testStep()); err != nil {
+		return nil, err
+	}
+	t.averages.use()
+	measure("test", t.Data.Test, t.testStep())
 	return values, nil
+}
+
+// Steps is how many updates a training takes that is not stopped early, 0 where that
+// is not known before its end.
+func Steps(c Config) (int, error) {
+	if c.Training.Epochs == 0 && c.Training.Tokens == 0 {
+		return c.Training.Steps, nil
+	}
+	m, err := components.NewModel(c.Parts, autodiff.Declare(), c.Data.SourceSize(), c.Data.Target.Size())
+	if err != nil {
+		return 0, err
+	}
+	steps, _ := c.length(m.Aligned())
+	return steps, nil
 }
 
 // Estimate is how long a training takes on one core of this machine, from a few
 // steps of it and a part of an evaluation.
 type Estimate struct {
+	Steps      int // updates, if early stopping does not end them
 	Training   time.Duration
 	Evaluation time.Duration // all of them
 }
@@ -153,15 +200,20 @@ func Time(c Config, budget time.Duration) (Estimate, error) {
 	}
 	steps := 0
 	started := time.Now()
-	for (time.Since(started) < budget || steps < 2) && t.step < t.Training.Steps {
+	for (time.Since(started) < budget || steps < 2) && (t.steps == 0 || t.step < t.steps) {
 		if err := t.update(); err != nil {
 			return Estimate{}, err
 		}
 		steps++
 	}
-	e := Estimate{Training: time.Since(started) / time.Duration(max(steps, 1)) * time.Duration(c.Training.Steps)}
+	step := time.Since(started) / time.Duration(max(steps, 1))
+	e := Estimate{Steps: t.steps, Training: step * time.Duration(t.steps)}
+	if t.steps == 0 {
+		e.Training = time.Duration(c.Training.Seconds * float64(time.Second))
+		e.Steps = int(e.Training / step)
+	}
 
-	evaluations := (c.Training.Steps + c.Evaluation.Every - 1) / c.Evaluation.Every
+	evaluations := (e.Steps + c.Evaluation.Every - 1) / c.Evaluation.Every
 	pairs := evaluations*c.Data.Valid.Len() + c.Data.Test.Len()
 	sample := sample{c.Data.Valid, min(c.Data.Valid.Len(), c.Evaluation.BatchSize)}
 	if sample.n == 0 {
@@ -187,6 +239,8 @@ type discard struct{}
 
 func (discard) Metric(int, string, string, float64) error { return nil }
 func (discard) Measurement(int, string, float64) error    { return nil }
-func (discard) Resume(int) error                          { return nil }
+func (discard) Reading(int, string) error                 { return nil }
+func (discard) Resume(int, int) error                     { return nil }
 func (discard) Sync() error                               { return nil }
 func (discard) Progress(int, float64)                     {}
+func (discard) Warn(error)                                {}

@@ -61,7 +61,8 @@ func TestMeasure(t *testing.T) {
 	if err := Run(context.Background(), c, sink); err != nil {
 		t.Fatal(err)
 	}
-	values, err := Measure(c)
+	var readings []int
+	values, err := Measure(c, func(step int) error { readings = append(readings, step); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +79,7 @@ func TestMeasure(t *testing.T) {
 		}
 	}
 	c.Training.Steps = 9
-	if _, err := Measure(c); err == nil || !strings.Contains(err.Error(), "is of step 8 of 9") {
+	if _, err := Measure(c, nil); err == nil || !strings.Contains(err.Error(), "is of step 8 of 9") {
 		t.Errorf("error is %v, want one that says that the model is not trained", err)
 	}
 }

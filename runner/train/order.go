@@ -58,6 +58,9 @@ func (d *order) batch() []components.Pair {
 	return d.pairs
 }
 
+// dealtOut says whether the batch before was the last of its epoch.
+func (d *order) dealtOut() bool { return d.next == len(d.batches) }
+
 // largest returns the pairs of the epoch's batch with the most tokens, valid until
 // the next call.
 func (d *order) largest() []components.Pair {

@@ -16,14 +16,16 @@ type prefetch struct {
 	free  chan *components.Batch
 	stop  chan struct{}
 
-	current *components.Batch
-	waited  time.Duration // of those who asked, all together
+	current   *components.Batch
+	epochEnds bool          // with it
+	waited    time.Duration // of those who asked, all together
 }
 
 // filled is a batch, or the panic that there was in its place.
 type filled struct {
-	batch    *components.Batch
-	panicked any
+	batch     *components.Batch
+	epochEnds bool
+	panicked  any
 }
 
 // newPrefetch takes order over: nobody else may use it until close. fill makes a
@@ -51,7 +53,7 @@ func (p *prefetch) run(o *order, fill func(*components.Batch, []components.Pair)
 			return
 		case b := <-p.free:
 			fill(b, o.batch())
-			p.ready <- filled{batch: b}
+			p.ready <- filled{batch: b, epochEnds: o.dealtOut()}
 		}
 	}
 }
@@ -73,7 +75,7 @@ func (p *prefetch) next() *components.Batch {
 	if f.panicked != nil {
 		panic(f.panicked)
 	}
-	p.current = f.batch
+	p.current, p.epochEnds = f.batch, f.epochEnds
 	return f.batch
 }
 

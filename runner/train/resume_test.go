@@ -135,7 +135,7 @@ func TestResumeErrors(t *testing.T) {
 			}
 		},
 		`is of step "8", and the training has 5 steps`: func(_ *testing.T, c *Config) { c.Training.Steps = 5 },
-		`is of step "x"`: func(t *testing.T, c *Config) {
+		`its step is "x"`: func(t *testing.T, c *Config) {
 			rewrite(t, c.Checkpoint, func(f checkpoint.File) { f.Info[stepKey] = "x" })
 		},
 		"has no tensor optimizer.mean.output.bias": func(t *testing.T, c *Config) {

@@ -25,6 +25,8 @@ type memory struct {
 	fail             int // the number of the call that fails, 0 for none
 	resumed          int // the step of the last Resume
 	progress         func(step int)
+	readings         []string
+	warnings         []string
 }
 
 func newMemory() *memory { return &memory{records: map[record]uint64{}, durable: map[record]uint64{}} }
@@ -46,7 +48,14 @@ func (m *memory) Metric(step int, split, name string, value float64) error {
 
 func (m *memory) Measurement(int, string, float64) error { return m.call() }
 
-func (m *memory) Resume(step int) error {
+func (m *memory) Reading(step int, split string) error {
+	m.readings = append(m.readings, fmt.Sprintf("%s %d", split, step))
+	return m.call()
+}
+
+func (m *memory) Warn(err error) { m.warnings = append(m.warnings, err.Error()) }
+
+func (m *memory) Resume(step, _ int) error {
 	m.resumed = step
 	maps.DeleteFunc(m.records, func(r record, _ uint64) bool { return r.step > step })
 	return m.call()

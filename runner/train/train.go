@@ -3,9 +3,12 @@
 //
 // A trial is a function of its configuration and its seed. Every random choice
 // comes from a generator of its own, derived from the seed by name: parameters,
-// data order, dropout. A checkpoint holds the parameters, the optimizer's state
-// and the number of the step; all else follows from these, so a trial that is
-// interrupted and resumed gives the same numbers as one that is not.
+// data order, dropout, scheduled sampling. Those of a step are a function of the
+// number of batches before it. A checkpoint holds the parameters, what the optimizer,
+// the schedule and the averages remember, and how far the data were read; all else
+// follows from these, so a trial that is interrupted and resumed gives the same
+// numbers as one that is not. A training whose length is a time is an exception:
+// how many steps that is depends on the machine.
 package train
 
 import (
@@ -14,14 +17,18 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
+	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"exp/components"
 	"exp/components/autodiff"
+	"exp/components/kernel"
 	"exp/components/optimizer"
 	"exp/registry"
 	"exp/runner/checkpoint"
+	"exp/runner/generate"
 )
 
 // Config is a trial to train.
@@ -29,6 +36,7 @@ type Config struct {
 	Parts      components.Parts
 	Optimizer  registry.Build[components.Optimizer, components.OptimizerDeps]
 	Schedule   registry.Build[components.Schedule, components.ScheduleDeps]
+	Forcing    registry.Build[components.Schedule, components.ScheduleDeps] // nil: the decoder always reads the target
 	Metrics    []Metric
 	Training   components.Training
 	Evaluation components.Evaluation
@@ -40,6 +48,7 @@ type Config struct {
 
 	Checkpoint      string        // the file, "" for none
 	CheckpointEvery time.Duration // between two checkpoints; the last step always writes one
+	Keep            int           // checkpoints, the newest included; 0 means 1
 }
 
 // Metric is a metric under the name by which it is recorded.
@@ -54,26 +63,37 @@ type Sink interface {
 	Metric(step int, split, name string, value float64) error
 	// Measurement records a number that is not: a time, a speed, a size.
 	Measurement(step int, name string, value float64) error
-	// Resume says that training goes on after step: later records are void.
-	Resume(step int) error
+	// Reading records, durably, that a split is about to be read that training must
+	// not see.
+	Reading(step int, split string) error
+	// Resume says that training goes on after step, to the step of, which is 0 where
+	// it is not known: later records are void.
+	Resume(step, of int) error
 	// Sync makes all records durable. A checkpoint is written after it.
 	Sync() error
 	// Progress says how far training is; it need not be kept.
 	Progress(step int, loss float64)
+	// Warn says what a user should know; it need not be kept.
+	Warn(err error)
 }
 
 // ErrInterrupted is a training that was asked to stop, and wrote a checkpoint.
 var ErrInterrupted = errors.New("interrupted")
 
-// DivergedError is a loss or a gradient that is not finite.
+// DivergedError is a number that is not finite.
 type DivergedError struct {
 	Step     int
 	Loss     float64
 	GradNorm float64
+	Where    string // it came from, as [autodiff.Tape.Watched] says it
 }
 
 func (e *DivergedError) Error() string {
-	return fmt.Sprintf("diverged at step %d: loss %v, gradient norm %v", e.Step, e.Loss, e.GradNorm)
+	text := fmt.Sprintf("diverged at step %d: loss %v, gradient norm %v", e.Step, e.Loss, e.GradNorm)
+	if e.Where != "" {
+		text += "; the first number that is not finite is from " + e.Where
+	}
+	return text
 }
 
 // trial is a training under way.
@@ -83,17 +103,43 @@ type trial struct {
 	model     *components.Model
 	optimizer components.Optimizer
 	schedule  components.Schedule
+	forcing   components.Schedule // nil: the decoder always reads the target
 	order     *order
 	tape      *autodiff.Tape
 	prefetch  *prefetch        // of order, from the first update on
 	batch     components.Batch // of what is no update
 	dropout   uint64           // seed of the dropout masks of all steps
-	step      int              // updates done
+	sampling  uint64           // of the draws of scheduled sampling
+	steps     int              // updates of the whole training, 0 where its length is a time
+	limit     int              // batches of the whole training, 0 where another limit ends it
+	sums      [][]float32      // of the gradients of an update's batches
+	averages  averages
+	overflow  *autodiff.Var // a parameter that the last update made infinite, nil for none
+
+	progress // what a checkpoint keeps beside weights
 
 	saved time.Time // when the last checkpoint was written
 	since time.Time // when speed was last measured
 	timed int       // target tokens trained on since
 }
+
+// progress is how far a training is. Its fields are the text of a checkpoint.
+type progress struct {
+	step      int     // updates done, those that were skipped included
+	batches   int     // batches read
+	seconds   float64 // trained for
+	skipped   int     // updates
+	inARow    int     // of these, the last
+	evaluated int     // the step of the last evaluation on the validation split
+	best      float64 // value of Evaluation.BestBy so far
+	bestStep  int     // its evaluation's; 0 before the first
+	from      float64 // the value that later ones have to be better than by MinDelta
+	worse     int     // evaluations since that were not
+}
+
+// maxSkipped is how many updates in a row may be skipped: the weights are as they
+// were, and so soon every batch is one that leads nowhere.
+const maxSkipped = 100
 
 // Run trains a trial from its checkpoint, or from the start where there is
 // none, to its last step, evaluates it and returns. A trial whose checkpoint is
@@ -116,7 +162,7 @@ func Run(ctx context.Context, c Config, sink Sink) error {
 }
 
 func newTrial(c Config, sink Sink) (*trial, error) {
-	t := &trial{Config: c, sink: sink, tape: autodiff.NewTape(autodiff.Float32), dropout: c.derive("dropout")}
+	t := &trial{Config: c, sink: sink, tape: autodiff.NewTape(autodiff.Float32), dropout: c.derive("dropout"), sampling: c.derive("scheduled sampling")}
 	params := autodiff.NewParams(autodiff.Float32, c.derive("parameters"))
 	var err error
 	t.model, err = components.NewModel(c.Parts, params, c.Data.SourceSize(), c.Data.Target.Size())
@@ -135,13 +181,33 @@ func newTrial(c Config, sink Sink) (*trial, error) {
 			return nil, err
 		}
 	}
-	if t.optimizer, err = c.Optimizer(components.OptimizerDeps{Params: params}); err != nil {
+	groups, err := c.Training.ParameterGroups()
+	if err != nil {
+		return nil, err
+	}
+	if err := groups.Freeze(params); err != nil {
+		return nil, registry.Under("train", err)
+	}
+	if t.optimizer, err = c.Optimizer(components.OptimizerDeps{Params: params, Groups: groups}); err != nil {
 		return nil, fmt.Errorf("train.optimizer: %w", err)
 	}
-	if t.schedule, err = c.Schedule(components.ScheduleDeps{Steps: c.Training.Steps}); err != nil {
+	t.order = newOrder(c.Data.Train, c.Training, c.derive("order"))
+	t.steps, t.limit = c.Training.Steps, 0
+	if c.Training.Epochs > 0 || c.Training.Tokens > 0 {
+		t.steps, t.limit = c.length(t.model.Aligned())
+	}
+	if t.schedule, err = c.Schedule(components.ScheduleDeps{Steps: t.steps}); err != nil {
 		return nil, fmt.Errorf("train.schedule: %w", err)
 	}
-	t.order = newOrder(c.Data.Train, c.Training, c.derive("order"))
+	if c.Forcing != nil {
+		if t.forcing, err = c.Forcing(components.ScheduleDeps{Steps: t.steps}); err != nil {
+			return nil, fmt.Errorf("train.teacher_forcing: %w", err)
+		}
+	}
+	if t.accumulates() {
+		t.sums = zeros(params.Trainable())
+	}
+	t.averages = newAverages(c.Training, params)
 	params.Changed()
 	debug.FreeOSMemory() // of what the initial values were computed in
 	return t, nil
@@ -154,25 +220,72 @@ func (c Config) derive(purpose string) uint64 {
 	return h.Sum64()
 }
 
+// length is how many updates, of how many batches together, a training takes
+// whose length is a number of epochs or of tokens.
+func (c Config) length(aligned bool) (steps, batches int) {
+	o := newOrder(c.Data.Train, c.Training, c.derive("order"))
+	tokens := 0
+	for o.epoch < c.Training.Epochs || tokens < c.Training.Tokens {
+		for n := 0; n == 0 || !c.updateEnds(n, o.dealtOut()); n++ {
+			for _, p := range o.batch() {
+				tokens += len(p.Target)
+				if !aligned {
+					tokens++ // its end
+				}
+			}
+			batches++
+			if o.dealtOut() && o.epoch+1 == c.Training.Epochs {
+				return steps + 1, batches
+			}
+		}
+		steps++
+	}
+	return steps, batches
+}
+
+// updateEnds says whether an update of which n batches are read, the last of which
+// may be that of an epoch, needs no more.
+func (c Config) updateEnds(n int, epochEnds bool) bool {
+	if c.Training.FullBatch {
+		return epochEnds
+	}
+	return n >= c.Training.Accumulate
+}
+
+func (c Config) accumulates() bool { return c.Training.FullBatch || c.Training.Accumulate > 1 }
+
+// done says whether the last update is done.
+func (t *trial) done() bool {
+	if t.Evaluation.Patience > 0 && t.worse >= t.Evaluation.Patience {
+		return true
+	}
+	if t.steps == 0 {
+		return t.seconds >= t.Training.Seconds
+	}
+	return t.step >= t.steps
+}
+
 // train runs the loop to the last step.
 func (t *trial) train(ctx context.Context) error {
 	t.saved, t.since = time.Now(), time.Now()
-	for t.step < t.Training.Steps {
+	for !t.done() {
 		if ctx.Err() != nil {
 			if err := t.save(); err != nil {
 				return err
 			}
 			return ErrInterrupted
 		}
+		started := time.Now()
 		if err := t.update(); err != nil {
 			return err
 		}
-		if t.step%t.Evaluation.Every == 0 && t.step < t.Training.Steps {
-			if err := t.evaluate("valid", t.Data.Valid); err != nil {
+		t.seconds += time.Since(started).Seconds()
+		if t.step%t.Evaluation.Every == 0 && !t.done() {
+			if err := t.validate(); err != nil {
 				return err
 			}
 		}
-		if time.Since(t.saved) >= t.CheckpointEvery && t.step < t.Training.Steps {
+		if time.Since(t.saved) >= t.CheckpointEvery && !t.done() {
 			if err := t.save(); err != nil {
 				return err
 			}
@@ -198,16 +311,9 @@ func (t *trial) close() {
 
 // update is one step: forward, backward, clip, move.
 func (t *trial) update() error {
-	batch := t.nextBatch()
-	t.tape.Reset(true, true)
-	t.tape.Seed(t.dropout + uint64(t.step)*0x9e3779b97f4a7c15)
-	t.tape.Mark("batch")
 	params := t.model.Params
-	params.ZeroGrad(t.tape)
-	loss, targets := t.model.Loss(t.tape, batch, t.Training.LabelSmoothing)
-	t.tape.Backward(loss)
-
-	value, norm := loss.Scalar(), optimizer.GradNorm(params)
+	value, perToken := t.gradients()
+	norm := optimizer.GradNorm(params) * perToken
 	t.tape.Mark("grad_norm")
 	rate := t.optimizer.LearningRate() * t.schedule.Factor(t.step+1)
 	t.step++
@@ -219,66 +325,225 @@ func (t *trial) update() error {
 			return err
 		}
 	}
-	if !finite(value) || !finite(norm) {
-		return &DivergedError{Step: t.step, Loss: value, GradNorm: norm}
+	if !finite(value) || !finite(norm) || t.overflow != nil {
+		return t.notFinite(value, norm)
 	}
-	t.optimizer.Step(t.step, rate, optimizer.ClipScale(norm, t.Training.ClipNorm))
+	t.inARow = 0
+	clipped := norm
+	if limit := t.Training.ClipValue; limit > 0 {
+		optimizer.ClipValues(params, limit/perToken)
+		clipped = optimizer.GradNorm(params) * perToken
+	}
+	t.optimizer.Step(t.step, rate, perToken*optimizer.ClipScale(clipped, t.Training.ClipNorm))
 	params.Changed()
+	t.overflow = params.FirstNotFinite() // the loss of the next step shows it, or not
+	t.averages.update(t.step)
 	t.tape.Mark("optimizer")
-	t.timed += len(targets)
 	t.sink.Progress(t.step, value)
 	return nil
 }
 
+// gradients reads the batches of an update, and leaves in the parameters what
+// times perToken is the gradient of the mean loss of all their target tokens,
+// which it returns. A number that is not finite ends it.
+func (t *trial) gradients() (loss, perToken float64) {
+	if !t.accumulates() {
+		loss, _ := t.backward()
+		return loss, 1
+	}
+	params := t.model.Params
+	sum, tokens := 0.0, 0
+	for n := 1; ; n++ {
+		loss, of := t.backward()
+		sum += float64(float64(of) * loss)
+		tokens += of
+		last := t.updateEnds(n, t.prefetch.epochEnds) || t.batches == t.limit
+		bad := !finite(loss) || !finite(optimizer.GradNorm(params))
+		at := 0
+		for _, v := range params.All() {
+			if v.Frozen() {
+				continue
+			}
+			g, total := autodiff.Grad[float32](v), t.sums[at]
+			at++
+			switch {
+			case last || bad: // what the tape has is the gradient
+				kernel.Scale(g, float32(of), g)
+				if n > 1 {
+					kernel.AddTo(g, total)
+				}
+			case n == 1:
+				kernel.Scale(total, float32(of), g)
+			default:
+				kernel.Axpy(total, float32(of), g)
+			}
+		}
+		if last || bad {
+			return sum / float64(tokens), 1 / float64(tokens)
+		}
+	}
+}
+
+// backward reads the next batch, and leaves the gradient of its loss, a mean over
+// so many target tokens, in the parameters.
+func (t *trial) backward() (loss float64, tokens int) {
+	batch := t.nextBatch()
+	if t.forcing != nil {
+		if p := t.forcing.Factor(t.step + 1); p < 1 {
+			generate.Mix(t.model, t.tape, batch, p, rand.New(rand.NewPCG(t.sampling, uint64(t.batches))))
+		}
+	}
+	loss, tokens = t.pass(batch)
+	t.batches++
+	t.timed += tokens
+	return loss, tokens
+}
+
+// pass is the forward and the backward pass of a batch.
+func (t *trial) pass(batch *components.Batch) (loss float64, tokens int) {
+	t.tape.Reset(true, true)
+	t.tape.Seed(t.dropout + uint64(t.batches)*0x9e3779b97f4a7c15)
+	t.tape.Mark("batch")
+	t.model.Params.ZeroGrad(t.tape)
+	l, targets := t.model.Loss(t.tape, batch, t.Training.LabelSmoothing)
+	t.tape.Backward(l)
+	return l.Scalar(), len(targets)
+}
+
+// notFinite is what follows a loss or a gradient that is not finite: an error, or
+// the update is skipped and the weights stay. Weights that are not finite do not get
+// better.
+func (t *trial) notFinite(loss, norm float64) error {
+	if v := t.model.Params.FirstNotFinite(); v != nil {
+		return &DivergedError{Step: t.step, Loss: loss, GradNorm: norm, Where: fmt.Sprintf("the update of %s in step %d", v.Name(), t.step-1)}
+	}
+	t.skipped++
+	t.inARow++
+	if t.Training.NonFinite == components.Skip && t.inARow <= maxSkipped {
+		return t.sink.Metric(t.step, "train", "skipped", float64(t.skipped))
+	}
+	t.batches-- // the pass once more, as it was
+	t.tape.Watch(t.model.Params)
+	t.pass(t.prefetch.current)
+	t.batches++
+	return &DivergedError{Step: t.step, Loss: loss, GradNorm: norm, Where: t.tape.Watched()}
+}
+
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
+// validate evaluates on the validation split, and lets what follows its metrics
+// know of them.
+func (t *trial) validate() error {
+	t.averages.snapshot()
+	t.averages.swap()
+	defer t.averages.swap()
+	values, err := t.evaluate("valid", t.Data.Valid, t.step)
+	if err != nil || t.evaluated == t.step { // which is known already
+		return err
+	}
+	t.evaluated = t.step
+	for _, m := range t.Metrics {
+		value := values[slices.IndexFunc(values, func(v Value) bool { return v.Name == m.Name })].Value
+		if s, ok := t.schedule.(components.Following); ok && m.Name == s.Follows() {
+			s.Evaluated(value, m.HigherIsBetter())
+		}
+		if m.Name == t.Evaluation.BestBy {
+			t.compare(value, m.HigherIsBetter())
+		}
+	}
+	return nil
+}
+
+// compare keeps the weights if they are the best so far, and counts how long no
+// others were better.
+func (t *trial) compare(value float64, higherIsBetter bool) {
+	better := func(than, by float64) bool {
+		if higherIsBetter {
+			return value > than+by
+		}
+		return value < than-by
+	}
+	first := t.bestStep == 0
+	if first || better(t.best, 0) || math.IsNaN(t.best) && !math.IsNaN(value) {
+		t.best, t.bestStep = value, t.step
+		t.averages.keepBest()
+	}
+	t.worse++
+	if first || better(t.from, t.Evaluation.MinDelta) || math.IsNaN(t.from) && !math.IsNaN(value) {
+		t.from, t.worse = value, 0
+	}
+}
 
 // finish evaluates the trained model on both held-out splits, and writes the
 // last checkpoint.
 func (t *trial) finish() error {
-	if err := t.evaluate("valid", t.Data.Valid); err != nil {
+	if t.overflow != nil {
+		return &DivergedError{Step: t.step, Loss: math.NaN(), GradNorm: math.NaN(), Where: fmt.Sprintf("the update of %s in step %d", t.overflow.Name(), t.step)}
+	}
+	if err := t.validate(); err != nil {
 		return err
 	}
-	if err := t.evaluate("test", t.Data.Test); err != nil {
+	if t.Evaluation.BestBy != "" {
+		if err := t.sink.Metric(t.step, "train", "best_step", float64(t.bestStep)); err != nil {
+			return err
+		}
+	}
+	if err := t.sink.Reading(t.testStep(), "test"); err != nil {
+		return err
+	}
+	t.averages.use()
+	_, err := t.evaluate("test", t.Data.Test, t.testStep())
+	t.averages.back()
+	if err != nil {
 		return err
 	}
 	return t.save()
 }
 
-// evaluate records the metrics of a split.
-func (t *trial) evaluate(name string, split components.Split) error {
+// testStep is the step of the model that is tested.
+func (t *trial) testStep() int {
+	if t.Evaluation.BestBy != "" {
+		return t.bestStep
+	}
+	return t.step
+}
+
+// evaluate records the metrics of a split, and returns them, of the model at step.
+func (t *trial) evaluate(name string, split components.Split, step int) ([]Value, error) {
 	if t.timed > 0 {
 		if err := t.sink.Measurement(t.step, "tokens_per_second", float64(t.timed)/time.Since(t.since).Seconds()); err != nil {
-			return err
+			return nil, err
 		}
 		if err := t.sink.Measurement(t.step, "data_wait_seconds", t.prefetch.waited.Seconds()); err != nil {
-			return err
+			return nil, err
 		}
 		t.prefetch.waited = 0
 	}
 	started := time.Now()
-	for _, v := range t.measure(namedSplit{name, split}) {
-		if err := t.sink.Metric(t.step, v.Split, v.Name, v.Value); err != nil {
-			return err
+	values := t.measure(namedSplit{name, split}, step)
+	for _, v := range values {
+		if err := t.sink.Metric(v.Step, v.Split, v.Name, v.Value); err != nil {
+			return nil, err
 		}
 	}
 	if err := t.sink.Measurement(t.step, name+"_seconds", time.Since(started).Seconds()); err != nil {
-		return err
+		return nil, err
 	}
 	if err := t.sink.Measurement(t.step, "memory_bytes", float64(t.tape.Mem())); err != nil {
-		return err
+		return nil, err
 	}
 	t.since, t.timed = time.Now(), 0
-	return nil
+	return values, nil
 }
 
-// measure evaluates the model on a split and computes the metrics.
-func (t *trial) measure(split namedSplit) []Value {
+// measure evaluates the model, that of a step, on a split and computes the metrics.
+func (t *trial) measure(split namedSplit, step int) []Value {
 	outcome := Evaluate(t.model, t.tape, t.Data, split, t.Evaluation, decodes(t.Metrics))
 	var values []Value
 	for _, m := range t.Metrics {
 		numbers := t.Breakdown.Measure(m, outcome)
 		for i, name := range t.Breakdown.Names(m.Name, m) {
-			values = append(values, Value{split.name, name, numbers[i]})
+			values = append(values, Value{step, split.name, name, numbers[i]})
 		}
 	}
 	return values

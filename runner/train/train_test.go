@@ -42,7 +42,7 @@ func config(t testing.TB) Config {
 		Optimizer:       componenttest.Build(t, &c.Optimizers, "adam", map[string]any{"lr": 0.01}),
 		Schedule:        componenttest.Build(t, &c.Schedules, "linear", nil),
 		Metrics:         metrics(t),
-		Training:        components.Training{Steps: 8, BatchTokens: 12, ClipNorm: 1, LabelSmoothing: 0.1},
+		Training:        components.Training{Steps: 8, BatchTokens: 12, Accumulate: 1, ClipNorm: 1, LabelSmoothing: 0.1},
 		Evaluation:      components.Evaluation{Every: 3, BatchSize: 4, MaxLength: 6},
 		Data:            &components.Data{Train: copies(16, 0), Valid: copies(5, 16), Test: copies(6, 21), Source: vocabulary, Target: vocabulary},
 		Seed:            1,
