@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"database/sql"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"exp/runner"
 )
 
 // everyMetric is the whole of what must not depend on how training went on.
@@ -115,4 +118,127 @@ func killAfter(t *testing.T, c *exec.Cmd, text string, delay time.Duration) (pri
 		t.Fatalf("%v\n%s", err, &out)
 	}
 	return out.String(), c.ProcessState.Exited()
+}
+
+// everything is an experiment of every architecture, with all that a training
+// remembers: dropout, scheduled sampling, accumulated gradients, early stopping, a
+// schedule that follows a metric, an average of the weights.
+const everything = `
+[task]
+type = "scan"
+split = "files"
+train_file = "train.txt"
+test_file = "test.txt"
+valid_fraction = 0.2
+
+[model]
+encoder = { type = "gru", hidden_size = 8, embedding_size = 8, dropout = 0.2 }
+decoder = { type = "gru", hidden_size = 8, embedding_size = 8, dropout = 0.2 }
+attention = { type = "dot" }
+
+[train]
+steps = 300
+batch_size = 4
+accumulate = 2
+ema_decay = 0.9
+optimizer = { type = "rmsprop", momentum = 0.5, lr = 3e-3 }
+schedule = { type = "plateau", patience = 0, gamma = 0.7, warmup_steps = 5 }
+teacher_forcing = { type = "linear", slope = 0.02 }
+
+[evaluate]
+every = 5
+max_length = 12
+metrics = ["loss", "token_accuracy"]
+best_by = "token_accuracy"
+patience = 20
+min_delta = 0.005
+
+[sweep.variants.gru]
+[sweep.variants.rnn]
+model.encoder = { type = "rnn", hidden_size = 8, embedding_size = 8, dropout = 0.2 }
+model.decoder = { type = "rnn", hidden_size = 8, embedding_size = 8, dropout = 0.2, input_feeding = true }
+[sweep.variants.lstm]
+model.encoder = { type = "lstm", hidden_size = 8, embedding_size = 8, dropout = 0.2, bidirectional = true }
+model.decoder = { type = "lstm", hidden_size = 8, embedding_size = 8, recurrent_dropout = 0.2 }
+[sweep.variants.transformer]
+model.encoder = { type = "transformer", model_size = 8, num_heads = 2, num_layers = 1, ffn_size = 8, dropout = 0.2 }
+model.decoder = { type = "transformer", model_size = 8, num_heads = 2, num_layers = 1, ffn_size = 8, dropout = 0.2 }
+model.attention = { type = "multihead", num_heads = 2 }
+`
+
+// TestVerifyResume kills trainings of every architecture with everything that they
+// can remember on, a few times, and with EXP_LONG=1 fifty.
+func TestVerifyResume(t *testing.T) {
+	dir := t.TempDir()
+	if err := writeScan(dir, 60); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "everything.toml"), []byte(everything), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	kills := "4"
+	if os.Getenv("EXP_LONG") == "1" {
+		kills = "50"
+	}
+	c := exec.Command("exp", "verify-resume", "everything.toml", "--kills", kills, "--workers", "2")
+	c.Dir = dir
+	out, err := c.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "killed "+kills+" times") || !strings.Contains(string(out), "4 checkpoints are the same") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	t.Logf("%s", out)
+}
+
+// What differs is found: a number, a number that is missing, a byte of a checkpoint.
+func TestVerifyResumeFindsWhatDiffers(t *testing.T) {
+	dir := t.TempDir()
+	if err := writeScan(dir, 60); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	e, _, err := load("small.toml", []string{"sweep.seeds=1", "train.steps=3", "evaluate.every=1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"whole", "killed"} {
+		if out, err := exec.Command("exp", "run", "small.toml", "--set", "sweep.seeds=1", "--set", "train.steps=3", "--set", "evaluate.every=1", "--runs", name).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	v := &verification{dir: "."}
+	check := func(want string) {
+		t.Helper()
+		var c comparison
+		err := v.compare(t.Context(), e, &c)
+		if want == "" && (err != nil || c.metrics == 0 || c.checkpoints != 2) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("found %v and %+v, want %q", err, c, want)
+		}
+	}
+	change := func(query string) {
+		t.Helper()
+		db, err := sql.Open("sqlite3", filepath.Join("killed", "exp.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if _, err := db.Exec(query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("")
+	path := runner.CheckpointOf(filepath.Join("killed", "checkpoints"), e.Trials()[1].ID)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[len(content)-1] ^= 1
+	if err := os.WriteFile(path, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	check("lstm seed 1: the checkpoints differ")
+	const series = "(SELECT id FROM series WHERE split = 'train' AND name = 'loss' ORDER BY id LIMIT 1)"
+	change("UPDATE point SET value = value * (1 + 1e-15) WHERE step = 2 AND series = " + series)
+	check("train/loss is ")
+	change("DELETE FROM point WHERE step = 2 AND series = " + series)
+	check("3 values of train/loss in one go, 2 killed")
 }
