@@ -225,6 +225,14 @@ func (g *Grid) Steps(c *experiments.Cell) (int, error) {
 	return train.Steps(config)
 }
 
+// Rates returns the learning rate over the training of a cell at up to so many
+// updates.
+func (g *Grid) Rates(c *experiments.Cell, points int) (*train.Rates, error) {
+	config := g.cells[c.ID].config
+	config.Seed = g.Seeds[0]
+	return train.NewRates(config, points)
+}
+
 // Time says how long a trial of the cell takes on one core, from steps that it
 // trains for about the budget.
 func (g *Grid) Time(c *experiments.Cell, budget time.Duration) (train.Estimate, error) {

@@ -38,15 +38,19 @@ type planCell struct {
 func newPlan(p *places) *cobra.Command {
 	var set []string
 	var workers int
-	var untimed, asJSON bool
+	var untimed, asJSON, schedule bool
 	c := &cobra.Command{
 		Use:   "plan FILE",
 		Short: "Say what run would train, how large the models are and how long it takes",
 		Long: `plan reads the file as run does and trains a few steps of every cell that has
 trials to train, without recording them, to say how long the rest takes. The time
 of decoding is that of a model that has learned nothing, which may say more than
-a trained one.`,
+a trained one.
+
+--schedule draws the learning rate over the training instead, in the terminal and as
+the figure "schedule" in the experiment's folder.`,
 		Example: `  exp plan experiments/quickstart.toml
+  exp plan experiments/quickstart.toml --schedule
   exp plan experiments/quickstart.toml --set sweep.seeds=5 --json`,
 		Args:              fileArgument,
 		ValidArgsFunction: completeFiles,
@@ -63,6 +67,9 @@ a trained one.`,
 				return usage(err, "")
 			}
 			printNotes(c.ErrOrStderr(), grid)
+			if schedule {
+				return p.schedules(grid, c.OutOrStdout())
+			}
 			made, err := p.plan(c.Context(), grid, workers, !untimed)
 			if err != nil {
 				return err
@@ -78,6 +85,8 @@ a trained one.`,
 	workersFlag(c, &workers)
 	c.Flags().BoolVar(&untimed, "no-time", false, "train no steps, estimate no time")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&schedule, "schedule", false, "draw the learning rate over the training, and nothing else")
+	c.MarkFlagsMutuallyExclusive("schedule", "json")
 	return c
 }
 

@@ -56,7 +56,7 @@ refused. Make a long one short with --set.`,
 			}
 			for i := range e.Cells {
 				if e.Cells[i].Training.Seconds > 0 {
-					return usage(fmt.Errorf("%s: train.seconds: ends a training by the clock, which no two runs do alike", e.Path), "--set train.steps=1000 gives it a length")
+					return usage(fmt.Errorf("%s: train.seconds: ends a training by the clock, which no two runs do alike", e.Path), "give it train.steps in its place")
 				}
 			}
 			dir, err := os.MkdirTemp("", "exp-verify-resume-")

@@ -178,6 +178,48 @@ func Steps(c Config) (int, error) {
 	return steps, nil
 }
 
+// Rates is the learning rate over a training, as far as that is known before it.
+type Rates struct {
+	Steps   []int // the updates at which it is given, from 1
+	Values  []float64
+	Known   bool   // whether the last is that of the training; else it ends by the clock
+	Follows string // the metric that lowers the rate further, "" for none
+}
+
+// openSteps is how many updates are shown of a training that ends by the clock.
+const openSteps = 10_000
+
+// NewRates returns the learning rate at up to so many updates, evenly over the
+// training. The configuration must have passed [Check].
+func NewRates(c Config, points int) (*Rates, error) {
+	steps, err := Steps(c)
+	if err != nil {
+		return nil, err
+	}
+	o, err := c.Optimizer(components.OptimizerDeps{Params: autodiff.Declare()})
+	if err != nil {
+		return nil, fmt.Errorf("train.optimizer: %w", err)
+	}
+	s, err := c.Schedule(components.ScheduleDeps{Steps: steps})
+	if err != nil {
+		return nil, fmt.Errorf("train.schedule: %w", err)
+	}
+	r := &Rates{Known: steps > 0}
+	if f, ok := s.(components.Following); ok {
+		r.Follows = f.Follows()
+	}
+	if !r.Known {
+		steps = openSteps
+	}
+	points = min(points, steps)
+	for i := range points {
+		n := 1 + i*(steps-1)/max(1, points-1)
+		r.Steps = append(r.Steps, n)
+		r.Values = append(r.Values, o.LearningRate()*s.Factor(n))
+	}
+	return r, nil
+}
+
 // Estimate is how long a training takes on one core of this machine, from a few
 // steps of it and a part of an evaluation.
 type Estimate struct {
