@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math"
 	"os"
@@ -127,4 +128,56 @@ func TestImport(t *testing.T) {
 	if _, err := Import(path); !errors.Is(err, errChecksum) {
 		t.Errorf("error is %v, want one of the checksum", err)
 	}
+}
+
+// Of the files that were saved, so many are kept; what is read is the newest that is
+// whole, and those that are damaged are told of.
+func TestSaveAndLoad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "trial.safetensors")
+	save := func(step, keep int) {
+		t.Helper()
+		f := example()
+		f.Info["step"] = fmt.Sprint(step)
+		if err := Save(path, f, keep); err != nil {
+			t.Fatal(err)
+		}
+	}
+	load := func(step, from string, damaged int) {
+		t.Helper()
+		f, at, errs, err := Load(path)
+		if err != nil || f.Info["step"] != step || filepath.Base(at) != from || len(errs) != damaged {
+			t.Errorf("loaded step %s of %s, %d damaged, %v; want step %s of %s, %d damaged", f.Info["step"], at, len(errs), err, step, from, damaged)
+		}
+	}
+	if _, _, _, err := Load(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of nothing: %v", err)
+	}
+	for step := 1; step <= 5; step++ {
+		save(step, 3)
+		load(fmt.Sprint(step), "trial.safetensors", 0)
+	}
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*"))
+	if err != nil || len(files) != 3 {
+		t.Fatalf("files are %q, %v", files, err)
+	}
+	spoil := func(path string) {
+		if err := os.WriteFile(path, []byte("spoilt"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spoil(path)
+	load("4", "trial.1.safetensors", 1)
+	spoil(files[0]) // trial.1
+	load("3", "trial.2.safetensors", 2)
+	spoil(files[1])
+	if _, _, _, err := Load(path); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), path) {
+		t.Errorf("of nothing that is whole: %v", err)
+	}
+	save(6, 2)
+	if err := os.Rename(path, files[0]); err != nil { // killed before the new one had its name
+		t.Fatal(err)
+	}
+	load("6", "trial.1.safetensors", 0)
+	save(7, 1)
+	load("7", "trial.safetensors", 0)
 }

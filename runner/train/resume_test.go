@@ -54,17 +54,27 @@ func TestInterruptAndResume(t *testing.T) {
 }
 
 // A trial that is killed wherever it speaks to its sink ends with the same
-// numbers, whether or not what it did not sync was lost.
+// numbers, whether or not what it did not sync was lost; one that remembers little,
+// and one with all there is to remember.
 func TestKillAndResume(t *testing.T) {
-	want := uninterrupted(t).text()
-	calls, every := 0, 1
+	t.Run("little", func(t *testing.T) { killAndResume(t, func(*Config) {}, 1) })
+	t.Run("all", func(t *testing.T) { killAndResume(t, features(t)["all"], 3) })
+}
+
+func killAndResume(t *testing.T, change func(*Config), every int) {
+	whole := newMemory()
+	if err := Run(context.Background(), with(t, change), whole); err != nil {
+		t.Fatal(err)
+	}
+	want := whole.text()
+	calls := 0
 	if testing.Short() {
 		every = 7
 	}
 	for fail := 1; ; fail += every {
 		lost := fail/2%2 == 0
-		sink, c := newMemory(), config(t)
-		c.CheckpointEvery = 0 // every step
+		sink, c := newMemory(), with(t, change)
+		c.CheckpointEvery, c.Keep = 0, 1+fail/4%2 // every step
 		if fail%2 == 0 {
 			c.CheckpointEvery = time.Hour // none before the end
 		}
