@@ -229,6 +229,40 @@ func BenchmarkComponents(b *testing.B) {
 	}
 }
 
+// Every front end, forward and backward, on 16 sequences of 100 frames of 80 numbers.
+func BenchmarkFrontEnds(b *testing.B) {
+	const batch, length, frame = 16, 100, 80
+	c := standard.Catalog()
+	for _, name := range c.FrontEnds.Names() {
+		b.Run(name, func(b *testing.B) {
+			params := autodiff.NewParams(autodiff.Float32, 1)
+			f, err := componenttest.Build(b, &c.FrontEnds, name, nil)(components.FrontEndDeps{Params: params, FrameSize: frame, Size: frame})
+			if err != nil {
+				b.Fatal(err)
+			}
+			var spans autodiff.Spans
+			for i := range int32(batch) {
+				spans.Starts, spans.Lengths = append(spans.Starts, i*length), append(spans.Lengths, length)
+			}
+			values, tape := make([]float32, batch*length*frame), autodiff.NewTape(autodiff.Float32)
+			for i := range values {
+				values[i] = float32(i%7) - 3
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				tape.Reset(true, true)
+				params.ZeroGrad(tape)
+				y, _ := f.Forward(tape, tape.Constant(values, batch*length, frame), spans)
+				if !y.Constant() {
+					copy(autodiff.Grad[float32](y), autodiff.Values[float32](y))
+					tape.Unwind()
+				}
+			}
+			b.ReportMetric(float64(b.N*batch*length)/b.Elapsed().Seconds(), "frames/s")
+		})
+	}
+}
+
 // What an option costs: training steps of models with one, each beside its plain
 // form, on the sentences in drawn order.
 func BenchmarkOptions(b *testing.B) {
