@@ -142,37 +142,47 @@ func newText(o TextOptions, read reader, count func(n int) bool, wanted string) 
 // Identity is a hash of the text of all files, those of the tokenizers too.
 func (t *Text) Identity() (string, error) {
 	h := sha256.New()
-	hash := func(key, path string) error {
-		text, close, err := openText(path)
-		if err == nil {
-			defer close()
-			fmt.Fprintf(h, "%s\n", key)
-			var n int64
-			n, err = io.Copy(h, text)
-			fmt.Fprintf(h, "\n%d\n", n)
-		}
-		if err != nil {
-			return registry.Fault{Key: key, Problem: err.Error()}
-		}
-		return nil
-	}
 	for _, p := range t.o.parts() {
 		for _, path := range p.files {
-			if err := hash(p.key, path); err != nil {
+			if err := hashText(h, p.key, path); err != nil {
 				return "", err
 			}
 		}
 	}
-	for i, choice := range t.o.Tokenizers.Choices {
+	if err := hashTokenizers(h, t.o.Tokenizers); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// hashText enters the text of a file, which an option names, in a hash.
+func hashText(h io.Writer, key, path string) error {
+	text, close, err := openText(path)
+	if err == nil {
+		defer close()
+		fmt.Fprintf(h, "%s\n", key)
+		var n int64
+		n, err = io.Copy(h, text)
+		fmt.Fprintf(h, "\n%d\n", n)
+	}
+	if err != nil {
+		return registry.Fault{Key: key, Problem: err.Error()}
+	}
+	return nil
+}
+
+// hashTokenizers enters the files that tokenizers read in a hash.
+func hashTokenizers(h io.Writer, tokenizers Tokenizers) error {
+	for i, choice := range tokenizers.Choices {
 		for _, option := range choice.Options {
 			if path, ok := option.Value.(string); ok && option.IsFile && path != "" {
-				if err := hash(fmt.Sprintf("tokenizers[%d].%s", i, option.Key), path); err != nil {
-					return "", err
+				if err := hashText(h, fmt.Sprintf("tokenizers[%d].%s", i, option.Key), path); err != nil {
+					return err
 				}
 			}
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return nil
 }
 
 // Load learns the vocabularies from what is kept of the training, and writes the
@@ -184,7 +194,7 @@ func (t *Text) Load() (*components.Data, error) {
 		return nil, err
 	}
 	d.Text = t.targetTokenizer.Join
-	held := holdings{pairs: map[uint64]*holding{}, sources: map[uint64]*holding{}}
+	held := newHoldings()
 	for _, split := range []struct {
 		part
 		into *components.Split
@@ -198,22 +208,10 @@ func (t *Text) Load() (*components.Data, error) {
 	if samples(t.sourceTokenizer) || samples(t.targetTokenizer) {
 		d.Train = sampledSplit{d.Train.(*textSplit)}
 	}
-	for _, p := range t.o.parts()[1:] {
-		pairs, sources := held.leaked(p.name)
-		total := d.Valid.Len()
-		if p.name == "test" {
-			total = d.Test.Len()
-			if pairs == total && total > 0 {
-				return nil, registry.Fault{Key: p.key, Problem: fmt.Sprintf("every pair of %s is in train_files too", strings.Join(p.files, " and "))}
-			}
-		}
-		d.Note(p.name, pairs, "pairs are in train, of %d", total)
-		d.Note(p.name, sources-pairs, "other pairs have a source that is in train, of %d", total)
-	}
-	slices.SortStableFunc(d.Notes, func(a, b components.Note) int {
-		return cmp.Compare(slices.Index(splitNames, a.Split), slices.Index(splitNames, b.Split))
+	return d, held.tell(d, "pairs", func() error {
+		test := t.o.parts()[2]
+		return registry.Fault{Key: test.key, Problem: fmt.Sprintf("every pair of %s is in train_files too", strings.Join(test.files, " and "))}
 	})
-	return d, nil
 }
 
 var splitNames = []string{"train", "valid", "test"}
@@ -241,7 +239,7 @@ func (t *Text) kept(p part, note func(n int, format string, args ...any), do fun
 		n++
 		source, target = t.clean(source), t.clean(target)
 		switch {
-		case training && !t.drawn(n):
+		case training && !drawn(t.o.Fraction, t.o.Seed, n):
 			left++
 			return nil
 		case strings.TrimSpace(source) == "" || strings.TrimSpace(target) == "":
@@ -276,8 +274,8 @@ func (t *Text) clean(text string) string {
 }
 
 // drawn says whether training pair n is kept.
-func (t *Text) drawn(n uint64) bool {
-	return t.o.Fraction == 1 || float64(rand.NewPCG(uint64(t.o.Seed), n).Uint64()) < t.o.Fraction*math.MaxUint64
+func drawn(fraction float64, seed int, n uint64) bool {
+	return fraction == 1 || float64(rand.NewPCG(uint64(seed), n).Uint64()) < fraction*math.MaxUint64
 }
 
 func pairKey(source, target string) uint64 {
@@ -372,29 +370,31 @@ func (t *Text) load(p part, held holdings) (*textSplit, error) {
 // merges, of the source and of the target, or of both where they are one.
 func (t *Text) Learned() map[string]string {
 	files := map[string]string{}
-	add := func(name string, v *components.Vocabulary, made components.Tokenizer) {
-		numbers := map[string]int{}
-		for id, token := range v.Tokens() {
-			if _, taken := numbers[token]; !taken { // a word that is written as a special token is
-				numbers[token] = id
-			}
-		}
-		table, err := json.Marshal(numbers)
-		if err != nil {
-			panic(err) // of strings and numbers
-		}
-		files[name+"vocab.txt"], files[name+"vocab.json"] = strings.Join(v.Tokens(), "\n")+"\n", string(table)+"\n"
-		if b, ok := made.(*bpe); ok {
-			files[name+"merges.txt"] = b.writeMerges()
-		}
-	}
 	if t.joint {
-		add("", t.data.Source, t.sourceTokenizer)
+		addLearned(files, "", t.data.Source, t.sourceTokenizer)
 		return files
 	}
-	add("source.", t.data.Source, t.sourceTokenizer)
-	add("target.", t.data.Target, t.targetTokenizer)
+	addLearned(files, "source.", t.data.Source, t.sourceTokenizer)
+	addLearned(files, "target.", t.data.Target, t.targetTokenizer)
 	return files
+}
+
+// addLearned adds the files of one vocabulary, whose names begin with name.
+func addLearned(files map[string]string, name string, v *components.Vocabulary, made components.Tokenizer) {
+	numbers := map[string]int{}
+	for id, token := range v.Tokens() {
+		if _, taken := numbers[token]; !taken { // a word that is written as a special token is
+			numbers[token] = id
+		}
+	}
+	table, err := json.Marshal(numbers)
+	if err != nil {
+		panic(err) // of strings and numbers
+	}
+	files[name+"vocab.txt"], files[name+"vocab.json"] = strings.Join(v.Tokens(), "\n")+"\n", string(table)+"\n"
+	if b, ok := made.(*bpe); ok {
+		files[name+"merges.txt"] = b.writeMerges()
+	}
 }
 
 // utterances is the texts of a source.
@@ -453,6 +453,10 @@ func (t *Text) said(ids []int32, token func(int32) string) []string {
 // holdings is the held-out pairs and sources, and which of them training has.
 type holdings struct{ pairs, sources map[uint64]*holding }
 
+func newHoldings() holdings {
+	return holdings{pairs: map[uint64]*holding{}, sources: map[uint64]*holding{}}
+}
+
 type holding struct {
 	valid, test int // pairs that have it
 	leaked      bool
@@ -494,4 +498,22 @@ func (h holdings) leaked(split string) (pairs, sources int) {
 		return n
 	}
 	return count(h.pairs), count(h.sources)
+}
+
+// tell notes in d how many of the held-out pairs are in train. It fails, as all
+// says, where each pair of the test is.
+func (h holdings) tell(d *components.Data, what string, all func() error) error {
+	for name, split := range map[string]components.Split{"valid": d.Valid, "test": d.Test} {
+		pairs, sources := h.leaked(name)
+		total := split.Len()
+		if name == "test" && pairs == total && total > 0 {
+			return all()
+		}
+		d.Note(name, pairs, "%s are in train, of %d", what, total)
+		d.Note(name, sources-pairs, "other %s have a source that is in train, of %d", what, total)
+	}
+	slices.SortStableFunc(d.Notes, func(a, b components.Note) int {
+		return cmp.Compare(slices.Index(splitNames, a.Split), slices.Index(splitNames, b.Split))
+	})
+	return nil
 }
