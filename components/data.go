@@ -112,6 +112,7 @@ type Data struct {
 	Train, Valid, Test Split
 	Source, Target     *Vocabulary // Source is nil where sources are frames
 	FrameSize          int         // F, 0 where they are tokens
+	FrameSeconds       float64     // from one frame to the next; 0 where frames are not of time
 
 	Text func(tokens []string) string // puts the tokens of a target together; nil: with spaces between them
 

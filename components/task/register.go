@@ -18,6 +18,7 @@ func Register(c *components.Catalog) {
 	registry.Add(&c.Tasks, "number_words", NumberWordsOptions{defaultSynthetic(1, 6), ToDigits}, NewNumberWords)
 	registry.Add(&c.Tasks, "parallel", ParallelOptions{TextOptions: defaultText(c), SourceColumn: 1, TargetColumn: 2}, NewParallel)
 	registry.Add(&c.Tasks, "dialogue", DialogueOptions{defaultText(c), "__eou__"}, NewDialogue)
+	registry.Add(&c.Tasks, "speech", defaultSpeech(c), NewSpeech)
 	registry.Add(&c.Tasks, "labels", DefaultLabels(), NewLabels)
 	registry.Add(&c.Tasks, "scan", ScanOptions{Split: Simple, Seed: 1, ValidFraction: 0.05}, NewScan)
 }

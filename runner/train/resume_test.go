@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"exp/components"
+	"exp/components/componenttest"
+	"exp/components/standard"
 	"exp/runner/checkpoint"
 )
 
@@ -102,6 +105,60 @@ func killAndResume(t *testing.T, change func(*Config), every int) {
 	if calls < 40 {
 		t.Errorf("the trial spoke to its sink %d times; want more, to be killed at", calls)
 	}
+}
+
+// SpecAugment draws the same after a kill as without one.
+func TestKillAndResumeSpeech(t *testing.T) {
+	dir := t.TempDir()
+	manifest := "path\ttranscript\tsplit\n"
+	for i, split := range []string{"train", "train", "train", "train", "train", "valid", "test"} {
+		manifest += fmt.Sprintf("%d.wav\tdo re mi fa %d\t%s\n", i, i, split)
+		samples := ""
+		for j := range 600 + 100*i {
+			samples += string([]byte{byte(j * (i + 3)), byte(j * j % 40)}) // at 1 kHz
+		}
+		header := "WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\xe8\x03\x00\x00\xd0\x07\x00\x00\x02\x00\x10\x00data"
+		wav := fmt.Sprintf("RIFF....%s%s%s", header, binary.LittleEndian.AppendUint32(nil, uint32(len(samples))), samples)
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.wav", i)), []byte(wav), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(dir, "manifest.tsv")
+	if err := os.WriteFile(path, []byte(manifest), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	catalog := standard.Catalog()
+	load := func(masks int) *components.Data {
+		task, err := componenttest.Build(t, &catalog.Tasks, "speech", map[string]any{
+			"manifest": path, "sample_rate": 1000, "window_ms": 64.0, "hop_ms": 32.0, "num_mel": 4, "low_hz": 40.0, "deltas": 1,
+			"num_time_masks": masks, "time_mask_size": 6, "num_frequency_masks": masks, "frequency_mask_size": 2,
+		})(components.TaskDeps{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := task.Load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	speech := func(d *components.Data) func(*Config) {
+		return func(c *Config) {
+			c.Data = d
+			c.Parts.FrontEnd = componenttest.Build(t, &catalog.FrontEnds, "convolution", map[string]any{"channels": 5, "num_layers": 1})
+			c.Training.BatchTokens, c.Training.BatchSize = 0, 2
+		}
+	}
+	masked, plain := newMemory(), newMemory()
+	for masks, sink := range map[int]*memory{0: plain, 2: masked} {
+		if err := Run(context.Background(), with(t, speech(load(masks))), sink); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if masked.text() == plain.text() {
+		t.Error("masks change nothing")
+	}
+	killAndResume(t, speech(load(2)), 3)
 }
 
 // A trial that is trained is not trained again.
