@@ -26,6 +26,7 @@ type dataReport struct {
 	Cells      []string          `json:"cells"` // that are trained on it; "" for the only one
 	Source     int               `json:"source_vocabulary,omitempty"`
 	FrameSize  int               `json:"frame_size,omitempty"`
+	Seconds    float64           `json:"frame_seconds,omitempty"` // from one frame to the next
 	Target     int               `json:"target_vocabulary"`
 	Joint      bool              `json:"joint_vocabulary"`
 	Splits     []splitReport     `json:"splits"`
@@ -151,7 +152,7 @@ func reportData(e *experiments.Experiment) ([]*dataReport, error) {
 const examples = 10
 
 func newDataReport(name string, d *components.Data) *dataReport {
-	r := &dataReport{Task: name, FrameSize: d.FrameSize, Target: d.Target.Size(), Notes: append([]components.Note{}, d.Notes...)}
+	r := &dataReport{Task: name, FrameSize: d.FrameSize, Seconds: d.FrameSeconds, Target: d.Target.Size(), Notes: append([]components.Note{}, d.Notes...)}
 	if d.Source != nil {
 		r.Source, r.Joint = d.Source.Size(), d.Source == d.Target
 	}
@@ -193,10 +194,11 @@ func newDataReport(name string, d *components.Data) *dataReport {
 }
 
 // pairKeys are hashes of a pair and of its source: of their texts, or where there
-// are none of what the model reads.
+// are none, or sources are frames, of what the model reads.
 func pairKeys(s components.Split, i int) (pair, source uint64) {
 	h := xxhash.New()
-	if texts, ok := s.(components.Texts); ok {
+	p := s.Pair(i)
+	if texts, ok := s.(components.Texts); ok && p.Frames.Size == 0 {
 		from, to := texts.Text(i)
 		h.WriteString(from)
 		source = h.Sum64()
@@ -204,7 +206,6 @@ func pairKeys(s components.Split, i int) (pair, source uint64) {
 		h.WriteString(to)
 		return h.Sum64(), source
 	}
-	p := s.Pair(i)
 	var word [4]byte
 	write := func(bits uint32) {
 		binary.LittleEndian.PutUint32(word[:], bits)
@@ -362,6 +363,8 @@ func printData(w io.Writer, r *dataReport) {
 	}
 	fmt.Fprintln(w)
 	switch {
+	case r.Seconds > 0:
+		fmt.Fprintf(w, "sources are frames of %d numbers, one every %g ms; target vocabulary of %s tokens\n", r.FrameSize, 1000*r.Seconds, formatCount(r.Target))
 	case r.FrameSize > 0:
 		fmt.Fprintf(w, "sources are frames of %d numbers; target vocabulary of %s tokens\n", r.FrameSize, formatCount(r.Target))
 	case r.Joint:
@@ -385,6 +388,18 @@ func printData(w io.Writer, r *dataReport) {
 		}
 	}
 	fmt.Fprintln(w, t.Render())
+	if r.Seconds > 0 {
+		t = newTable("split", "seconds", "mean", "least", "median", "95 %", "longest")
+		alignNumbers(t, 2, 7)
+		for _, s := range r.Splits {
+			row := []any{s.Name, fmt.Sprintf("%.1f", r.Seconds*float64(s.Source.Steps)), fmt.Sprintf("%.2f", r.Seconds*s.Source.Mean)}
+			for _, length := range []int{s.Source.Least, s.Source.Median, s.Source.P95, s.Source.Longest} {
+				row = append(row, fmt.Sprintf("%.2f", r.Seconds*float64(length)))
+			}
+			t.AppendRow(row)
+		}
+		fmt.Fprintln(w, t.Render())
+	}
 	printLengths(w, r)
 	t = newTable("split", "duplicates", "pairs in train", "sources in train")
 	alignNumbers(t, 2, 4)

@@ -2,8 +2,11 @@ package main
 
 import (
 	"database/sql"
+	"encoding/binary"
+	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,7 +30,7 @@ func TestScript(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
-			return writeScan(env.WorkDir, 60)
+			return errors.Join(writeScan(env.WorkDir, 60), writeTones(filepath.Join(env.WorkDir, "tones")))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sqlite":          querySQLite,
@@ -53,6 +56,44 @@ func writeScan(dir string, n int) error {
 		}
 	}
 	return nil
+}
+
+// writeTones writes recordings of 16 bits at 8 kHz, a manifest of them, and one of a
+// header that lies too. Each is two of three tones, and its transcript their names.
+func writeTones(dir string) error {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	names := []string{"do", "re", "mi"}
+	manifest := "path\ttranscript\tsinger\tsplit\n"
+	var errs []error
+	for i := range 63 {
+		first, second := i%3, i/3%3
+		samples := make([]byte, 0, 8000)
+		for t := range 1600 + 40*(i%7) {
+			tone := first
+			if t > 800 {
+				tone = second
+			}
+			x := 9000 * math.Sin(2*math.Pi*float64(t)*float64(300+400*tone+5*(i%4))/8000)
+			samples = binary.LittleEndian.AppendUint16(samples, uint16(int16(x)))
+		}
+		size := binary.LittleEndian.AppendUint32(nil, uint32(len(samples)))
+		wav := "RIFF\xff\xff\xff\xffWAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\x02\x00\x10\x00data" + string(size) + string(samples)
+		errs = append(errs, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.wav", i)), []byte(wav), 0o644))
+		if i == 0 {
+			errs = append(errs, os.WriteFile(filepath.Join(dir, "lying.wav"), []byte(wav[:2000]), 0o644))
+		}
+		split := "train"
+		if i >= 45 {
+			split = []string{"valid", "test"}[i%2]
+		}
+		manifest += fmt.Sprintf("%d.wav\t%s %s\tsinger %d\t%s\n", i, names[first], names[second], i%4/2, split)
+	}
+	return errors.Join(append(errs,
+		os.WriteFile(filepath.Join(dir, "manifest.tsv"), []byte(manifest), 0o644),
+		os.WriteFile(filepath.Join(dir, "lying.tsv"), []byte(manifest+"lying.wav\tdo\tsinger 0\ttrain\n"), 0o644),
+	)...)
 }
 
 const small = `name = "small"
