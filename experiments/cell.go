@@ -106,8 +106,8 @@ func (d *decoder) cell(top *registry.Table, partial bool) (*Cell, error) {
 
 	if required(top, "task") {
 		c.Task, err = component(&d.catalog.Tasks, top, "task", byDefault{})
-		if report(err) {
-			report(d.readTask(c, table(top, "task")))
+		if !report(err) || !report(d.readTask(c, table(top, "task"))) {
+			c.Task.Build = nil // nothing else is judged by what it may be
 		}
 	}
 
