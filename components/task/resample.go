@@ -10,16 +10,23 @@ import "math"
 // with sinc(t) = sin(πt)/(πt), t in samples of the source, and c = cutoff·min(1,
 // out/in). Where the rate falls, what is above half the new one is suppressed by 70
 // dB before it can alias; frequencies up to 0.86 of the lower half are as they were.
-// h is read out of a table, with straight lines between its points.
+// h is read out of a table, with straight lines between its points, once for each
+// place between two samples of the source that the rates lead to, where these are
+// not too many.
 type resampler struct {
 	in, out int
 	c       float64
 	table   []float64 // c·sinc·kaiser at points a tablePoints-th of a zero crossing apart
+	reach   int       // samples of the source on each side of a place that h is not 0 for
+	common  int       // divisor of in and out
+	phases  [][]float64
 }
 
 const (
 	zeroCrossings = 32   // of the sinc on each side
 	tablePoints   = 1024 // a zero crossing
+
+	maxPhases = 1 << 21 // weights that are kept
 
 	// By Kaiser's formulas, β = 0.1102 (A - 8.7) for A = 70 dB, and the band between
 	// what passes and what does not is (A - 8) / (2.285 · 2 · 32 π) of half the rate:
@@ -42,7 +49,33 @@ func newResampler(in, out int) *resampler {
 		}
 		r.table[i] = r.c * sinc * besselI0(kaiserBeta*math.Sqrt(1-share*share)) / besselI0(kaiserBeta)
 	}
+	r.reach = int(math.Ceil(zeroCrossings / r.c))
+	r.common = in
+	for rest := out; rest > 0; {
+		r.common, rest = rest, r.common%rest
+	}
+	if n := out / r.common; n*2*r.reach <= maxPhases {
+		r.phases = make([][]float64, n)
+		for i := range r.phases {
+			r.phases[i] = r.weights(i*r.common, make([]float64, 2*r.reach))
+		}
+	}
 	return r
+}
+
+// weights writes h for a place that is phase/out of a sample beyond one of the
+// source: for those from reach-1 samples before it on.
+func (r *resampler) weights(phase int, w []float64) []float64 {
+	for i := range w {
+		place := math.Abs(float64(phase)/float64(r.out)-float64(i-r.reach+1)) * r.c * tablePoints
+		j := int(place)
+		if j >= len(r.table)-1 {
+			w[i] = 0
+			continue
+		}
+		w[i] = r.table[j] + float64((place-float64(j))*(r.table[j+1]-r.table[j]))
+	}
+	return w
 }
 
 // besselI0 is the modified Bessel function of the first kind of order 0.
@@ -58,16 +91,20 @@ func besselI0(x float64) float64 {
 // resample returns the sound at the new rate, ⌈len(x)·out/in⌉ samples.
 func (r *resampler) resample(x []float64) []float64 {
 	y := make([]float64, (len(x)*r.out+r.in-1)/r.in)
-	reach := zeroCrossings / r.c // in samples of x
+	own := make([]float64, 2*r.reach)
 	for n := range y {
-		at := float64(n) * float64(r.in) / float64(r.out)
+		before, phase := n*r.in/r.out, n*r.in%r.out
+		var w []float64
+		if r.phases != nil {
+			w = r.phases[phase/r.common]
+		} else {
+			w = r.weights(phase, own)
+		}
+		from, to := max(0, before-r.reach+1), min(len(x), before+r.reach+1)
+		w = w[from-(before-r.reach+1):]
 		sum := 0.0
-		for k := max(0, int(math.Ceil(at-reach))); k < len(x) && float64(k) <= at+reach; k++ {
-			place := math.Abs(at-float64(k)) * r.c * tablePoints
-			i := int(place)
-			low := r.table[i]
-			h := low + float64((place-float64(i))*(r.table[i+1]-low))
-			sum += float64(x[k] * h)
+		for i, x := range x[from:to] {
+			sum += float64(x * w[i])
 		}
 		y[n] = sum
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -468,7 +469,7 @@ func (s *Recordings) listenTo(u *utterance, e *extractor, resamplers *sync.Map) 
 }
 
 // each calls, for every i from 0 to n-1, a function that start makes for each core.
-// A panic in one is raised again here.
+// A panic in one is raised again here, with its stack.
 func each(n int, start func() func(i int)) {
 	var next atomic.Int64
 	var panicked atomic.Value
@@ -479,7 +480,7 @@ func each(n int, start func() func(i int)) {
 			defer all.Done()
 			defer func() {
 				if r := recover(); r != nil {
-					panicked.CompareAndSwap(nil, fmt.Sprint(r))
+					panicked.CompareAndSwap(nil, fmt.Sprintf("%v\n\n%s", r, debug.Stack()))
 				}
 			}()
 			do := start()

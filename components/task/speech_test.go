@@ -131,7 +131,7 @@ func TestDeltas(t *testing.T) {
 // At another rate a tone that both have is the same tone, and what the new rate
 // cannot have is gone.
 func TestResampler(t *testing.T) {
-	for _, r := range [][2]int{{44100, 16000}, {8000, 16000}, {16000, 8000}, {22050, 8000}, {48000, 16000}, {11025, 8000}, {7999, 8000}} {
+	for _, r := range [][2]int{{44100, 16000}, {8000, 16000}, {16000, 8000}, {22050, 8000}, {48000, 16000}, {11025, 8000}, {7999, 8000}, {44101, 16001}} {
 		in, out := r[0], r[1]
 		low := float64(min(in, out))
 		made := newResampler(in, out)
@@ -580,6 +580,27 @@ func TestSpeechCores(t *testing.T) {
 	if said(1) != said(7) {
 		t.Error("the features depend on the number of cores")
 	}
+}
+
+// A panic on another goroutine reaches who can recover it, with where it was.
+func TestEachPanics(t *testing.T) {
+	done := make([]bool, 100)
+	defer func() {
+		if r := fmt.Sprint(recover()); !strings.HasPrefix(r, "at 40") || !strings.Contains(r, "TestEachPanics") {
+			t.Errorf("panics with %s", r)
+		}
+		if slices.Contains(done[:40], false) {
+			t.Error("returns before all others have ended")
+		}
+	}()
+	each(len(done), func() func(int) {
+		return func(i int) {
+			if i == 40 {
+				panic("at 40")
+			}
+			done[i] = true
+		}
+	})
 }
 
 // A tokenizer that draws cuts transcripts anew, and learns from training alone.
