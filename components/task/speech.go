@@ -103,7 +103,7 @@ func (SpeechOptions) Doc() string {
 		"A manifest names the recordings: WAV files of integers of 8, 16, 24 or 32 bits or floats of 32, of any rate and any number of channels, of which the mean is taken. " +
 		"Filters are triangles along the mel scale 2595 log10(1 + f/700), whose height is 1, over the power spectrum. " +
 		"SpecAugment (Park et al. 2019, without time warping) masks training anew in each epoch: " +
-		"a time mask is of t frames, t even from 0 to T and at most p of the recording, and a frequency mask of f filters, f even from 0 to F, with the deltas of these; " +
+		"a time mask is of t frames, t drawn evenly from 0 to T and at most p of the recording, and a frequency mask of f filters, f drawn from 0 to F, with the deltas of these; " +
 		"what is masked has the mean that the feature has in training, which is 0 with cmvn. " +
 		"Held-out recordings that training has are counted and told."
 }
