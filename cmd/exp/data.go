@@ -389,7 +389,7 @@ func printData(w io.Writer, r *dataReport) {
 	}
 	fmt.Fprintln(w, t.Render())
 	if r.Seconds > 0 {
-		t = newTable("split", "seconds", "mean", "least", "median", "95 %", "longest")
+		t = newTable("split", "seconds of frames", "mean", "least", "median", "95 %", "longest")
 		alignNumbers(t, 2, 7)
 		for _, s := range r.Splits {
 			row := []any{s.Name, fmt.Sprintf("%.1f", r.Seconds*float64(s.Source.Steps)), fmt.Sprintf("%.2f", r.Seconds*s.Source.Mean)}
