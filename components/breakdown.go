@@ -12,7 +12,7 @@ import (
 // beside, apart for pairs that are alike.
 type Breakdown struct {
 	SourceLength []int `toml:"source_length" doc:"longest source of each bucket but the last, in tokens or frames, ascending: [10, 20] is 0-10, 11-20 and 21+; []: no buckets"`
-	TargetLength []int `toml:"target_length" doc:"longest target of each bucket but the last, in tokens, likewise"`
+	TargetLength []int `toml:"target_length" doc:"longest target of each bucket but the last, in tokens, likewise; of several references the first counts"`
 }
 
 // Doc describes the table.
@@ -46,7 +46,7 @@ type by struct {
 func (b Breakdown) by() []by {
 	return []by{
 		{"source_length", b.SourceLength, func(s Said) int { return s.Source }},
-		{"target_length", b.TargetLength, func(s Said) int { return len(s.Reference) }},
+		{"target_length", b.TargetLength, func(s Said) int { return len(s.References[0].Tokens) }},
 	}
 }
 

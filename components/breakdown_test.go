@@ -20,7 +20,7 @@ func (sizes) Score(o *Outcome) (float64, []float64) {
 func TestBreakdown(t *testing.T) {
 	o := &Outcome{}
 	for _, lengths := range [][2]int{{0, 3}, {2, 1}, {3, 2}, {10, 0}, {11, 1}, {5, 9}} {
-		o.Pairs = append(o.Pairs, Said{Source: lengths[0], Tokens: lengths[1] + 1, Reference: make([]int32, lengths[1])})
+		o.Pairs = append(o.Pairs, Said{Source: lengths[0], Tokens: lengths[1] + 1, References: []Reference{{Tokens: make([]int32, lengths[1])}}})
 	}
 	for _, test := range []struct {
 		breakdown Breakdown

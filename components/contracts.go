@@ -288,28 +288,35 @@ type Metric interface {
 // Signed is what a metric implements whose value others can only compare with
 // theirs if they know how it was computed.
 type Signed interface {
-	// Signature says that in one line.
-	Signature() string
+	// Signature says that in one line. grouped says that sources may have several
+	// references.
+	Signature(grouped bool) string
 }
 
 // MetricDeps is what a metric is given when it is built.
 type MetricDeps struct{}
 
-// Outcome is what a model made of the pairs of a split, or of some of them.
+// Outcome is what a model made of the pairs of a split, or of some of them. Those
+// of a [Grouped] split that have one source are one.
 type Outcome struct {
 	Pairs []Said
 	Text  func(tokens []int32) string // of a hypothesis or a reference
 }
 
-// Said is what a model made of one pair.
+// Said is what a model made of one source.
 type Said struct {
-	Loss       float64 // nats, summed over the target tokens
-	Tokens     int     // target tokens, [Eos] included where the decoder says it
-	Correct    int     // target tokens that were the most probable, given those before
-	Source     int     // length of the source, in tokens or frames
-	Reference  []int32
-	Text       string  // of the reference, whole and without unknown tokens; "" where its tokens say all
-	Hypothesis []int32 // greedy, without [Eos]; nil unless a metric decodes
+	Loss       float64     // nats, summed over the target tokens of all references
+	Tokens     int         // target tokens, [Eos] included where the decoder says it
+	Correct    int         // target tokens that were the most probable, given those before
+	Source     int         // length of the source, in tokens or frames
+	References []Reference // one, or more where the split is [Grouped]; any of them is right
+	Hypothesis []int32     // greedy, without [Eos]; nil unless a metric decodes
+}
+
+// Reference is a target that is right.
+type Reference struct {
+	Tokens []int32
+	Text   string // whole and without unknown tokens; "" where its tokens say all
 }
 
 // Loss is the sum over all pairs, in nats.
@@ -336,11 +343,15 @@ func (o *Outcome) Correct() (sum int) {
 	return sum
 }
 
-// Texts are the hypothesis and the reference of pair i.
-func (o *Outcome) Texts(i int) (hypothesis, reference string) {
+// Texts are the hypothesis and the references of pair i.
+func (o *Outcome) Texts(i int) (hypothesis string, references []string) {
 	p := &o.Pairs[i]
-	if p.Text == "" {
-		return o.Text(p.Hypothesis), o.Text(p.Reference)
+	references = make([]string, len(p.References))
+	for j, r := range p.References {
+		references[j] = r.Text
+		if r.Text == "" {
+			references[j] = o.Text(r.Tokens)
+		}
 	}
-	return o.Text(p.Hypothesis), p.Text
+	return o.Text(p.Hypothesis), references
 }

@@ -150,6 +150,13 @@ type Texts interface {
 	Text(i int) (source, target string)
 }
 
+// Grouped is what a held-out [Split] implements of which a source may have several
+// targets, any of them right, each a pair.
+type Grouped interface {
+	// First returns the first pair that has the source of pair i.
+	First(i int) int
+}
+
 // Resampled is what a [Split] implements that is other tokens in each epoch.
 type Resampled interface {
 	// Epoch returns the pairs of an epoch, which seed and the epoch's number decide.
@@ -191,6 +198,12 @@ type Learning interface {
 type FrameTask interface {
 	// FrameSize is F.
 	FrameSize() int
+}
+
+// GroupedTask is what a task implements whose held-out splits may be [Grouped].
+type GroupedTask interface {
+	// Grouped says whether they are.
+	Grouped() bool
 }
 
 // FrameSize is the numbers a frame of a task's sources, 0 where they are tokens.

@@ -212,11 +212,18 @@ func showTrial(ctx context.Context, r *tracking.Reader, t *found, asJSON bool, w
 // know; of none where the trial was recorded by a version that computed others.
 func (t *found) signatures() map[string]string {
 	signatures := map[string]string{}
-	if c, err := t.decode(); err == nil {
-		for _, m := range c.Metrics {
-			if signed, ok := m.Metric.(components.Signed); ok {
-				signatures[m.Name] = signed.Signature()
-			}
+	c, err := t.decode()
+	if err != nil {
+		return signatures
+	}
+	task, err := c.Task.Build(components.TaskDeps{})
+	if err != nil {
+		return signatures
+	}
+	grouped, ok := task.(components.GroupedTask)
+	for _, m := range c.Metrics {
+		if signed, is := m.Metric.(components.Signed); is {
+			signatures[m.Name] = signed.Signature(ok && grouped.Grouped())
 		}
 	}
 	return signatures

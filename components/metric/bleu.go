@@ -3,6 +3,7 @@ package metric
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"exp/components"
 	"exp/registry"
@@ -62,9 +63,9 @@ func DefaultBLEU() BLEUOptions {
 
 // Doc describes the component.
 func (BLEUOptions) Doc() string {
-	return "BLEU (Papineni et al. 2002), 0 to 100, of the greedy hypotheses' text against one reference: 100 BP exp(1/N Σ log p_n) over n = 1 to N, " +
-		"where p_n is the share of the hypotheses' n-grams that are matched, each at most as often as its reference has it, " +
-		"and BP = min(1, exp(1 - r/h)) of all the tokens of references and hypotheses. " +
+	return "BLEU (Papineni et al. 2002), 0 to 100, of the greedy hypotheses' text: 100 BP exp(1/N Σ log p_n) over n = 1 to N, " +
+		"where p_n is the share of the hypotheses' n-grams that are matched, each at most as often as its reference has it, or that of several which has it most often, " +
+		"and BP = min(1, exp(1 - r/h)) of all the tokens of references and hypotheses, of several references of that whose length is nearest, the shorter of two. " +
 		"It equals sacreBLEU's (Post 2018) with the same options; 0 without any match."
 }
 
@@ -93,7 +94,7 @@ func (m bleu) Parts() []string {
 }
 
 // Signature is sacreBLEU's, but for the version, which is the project's.
-func (m bleu) Signature() string {
+func (m bleu) Signature(grouped bool) string {
 	smoothing := string(m.Smoothing)
 	switch m.Smoothing {
 	case Floor:
@@ -101,7 +102,7 @@ func (m bleu) Signature() string {
 	case AddK:
 		smoothing = fmt.Sprintf("add-k[%.2f]", float64(addedCounts))
 	}
-	signature := fmt.Sprintf("nrefs:1|case:%s|eff:%s|tok:%s|smooth:%s", letterCase(m.Lowercase), yes(m.Level == Sentence), m.Tokenize, smoothing)
+	signature := numReferences(grouped) + fmt.Sprintf("|case:%s|eff:%s|tok:%s|smooth:%s", letterCase(m.Lowercase), yes(m.Level == Sentence), m.Tokenize, smoothing)
 	if m.Order != DefaultBLEU().Order {
 		signature += fmt.Sprintf("|order:%d", m.Order)
 	}
@@ -110,6 +111,14 @@ func (m bleu) Signature() string {
 
 // version ends every signature: whose numbers they are.
 const version = "|version:exp"
+
+// numReferences begins every signature.
+func numReferences(grouped bool) string {
+	if grouped {
+		return "nrefs:var"
+	}
+	return "nrefs:1"
+}
 
 func letterCase(lowercase bool) string {
 	if lowercase {
@@ -129,15 +138,19 @@ func yes(b bool) string {
 func (m bleu) Score(o *components.Outcome) (float64, []float64) {
 	w := newWords(append(cased(m.Lowercase), m.Tokenize.passes()...)...)
 	overlap := newOverlap(m.Order)
-	var hypothesis, reference []int32
+	var hypothesis []int32
+	var references [][]int32
 	sum := 0.0
 	for i := range o.Pairs {
-		h, r := o.Texts(i)
-		hypothesis, reference = w.of(hypothesis[:0], h), w.of(reference[:0], r)
+		h, texts := o.Texts(i)
+		hypothesis, references = w.of(hypothesis[:0], h), slices.Grow(references, len(texts))[:len(texts)]
+		for j, text := range texts {
+			references[j] = w.of(references[j][:0], text)
+		}
 		if m.Level == Sentence {
 			overlap.reset()
 		}
-		overlap.add(hypothesis, reference)
+		overlap.add(hypothesis, references...)
 		if m.Level == Sentence {
 			score, _ := m.combine(overlap.counts)
 			sum += score

@@ -26,11 +26,11 @@ func DefaultChrF(wordOrder int) ChrFOptions {
 
 // Doc describes the component.
 func (ChrFOptions) Doc() string {
-	return "chrF (Popović 2015) and chrF++ (Popović 2017), 0 to 100, of the greedy hypotheses' text against one reference: " +
+	return "chrF (Popović 2015) and chrF++ (Popović 2017), 0 to 100, of the greedy hypotheses' text: " +
 		"100 (1+β²) P R / (β² P + R), where P and R are the shares of the hypotheses' and of the references' n-grams that are matched, " +
 		"each averaged over the orders of characters and of words of which both have any. " +
 		"Words are between white space, less one mark of punctuation at the end, or else at the front, which is a word too. " +
-		"The counts are those of all pairs, as sacreBLEU's (Post 2018), with which it agrees; Popović's script averages F over the orders."
+		"The counts are those of all sources, less a hypothesis' n-grams of an order of which its reference has none, and of several references those of that which gives the best chrF alone, as sacreBLEU's (Post 2018), with which it agrees; Popović's script averages F over the orders."
 }
 
 // Validate reports every value out of range.
@@ -51,8 +51,8 @@ func (chrF) Parts() []string { return []string{"precision", "recall"} }
 
 // Signature is sacreBLEU's, but for the version, which is the project's. It leaves
 // β out, which sacreBLEU has in the metric's name.
-func (m chrF) Signature() string {
-	return fmt.Sprintf("chrF%d%s|nrefs:1|case:%s|eff:yes|nc:%d|nw:%d|space:%s", m.Beta, strings.Repeat("+", m.WordOrder), letterCase(m.Lowercase), m.CharOrder, m.WordOrder, yes(m.Whitespace)) + version
+func (m chrF) Signature(grouped bool) string {
+	return fmt.Sprintf("chrF%d%s|%s|case:%s|eff:yes|nc:%d|nw:%d|space:%s", m.Beta, strings.Repeat("+", m.WordOrder), numReferences(grouped), letterCase(m.Lowercase), m.CharOrder, m.WordOrder, yes(m.Whitespace)) + version
 }
 
 // Score is chrF.
@@ -60,17 +60,43 @@ func (m chrF) Score(o *components.Outcome) (float64, []float64) {
 	characters, wordGrams := newOverlap(m.CharOrder), newOverlap(m.WordOrder)
 	w := newWords(append(cased(m.Lowercase), apartPunctuation)...)
 	var hypothesis, reference []int32
+	var counts, best []ngrams
+	sum := make([]ngrams, m.CharOrder+m.WordOrder)
 	for i := range o.Pairs {
-		h, r := o.Texts(i)
-		hypothesis, reference = m.characters(hypothesis[:0], h), m.characters(reference[:0], r)
-		characters.add(hypothesis, reference)
-		if m.WordOrder > 0 {
-			hypothesis, reference = w.of(hypothesis[:0], h), w.of(reference[:0], r)
-			wordGrams.add(hypothesis, reference)
+		h, references := o.Texts(i)
+		bestScore := -1.0
+		for _, r := range references {
+			characters.reset()
+			hypothesis, reference = m.characters(hypothesis[:0], h), m.characters(reference[:0], r)
+			characters.add(hypothesis, reference)
+			if m.WordOrder > 0 {
+				wordGrams.reset()
+				hypothesis, reference = w.of(hypothesis[:0], h), w.of(reference[:0], r)
+				wordGrams.add(hypothesis, reference)
+			}
+			counts = append(append(counts[:0], characters.counts...), wordGrams.counts...)
+			for n, c := range counts {
+				if c.reference == 0 {
+					counts[n].hypothesis = 0
+				}
+			}
+			if score, _ := m.combine(counts); score > bestScore {
+				bestScore, best = score, append(best[:0], counts...)
+			}
+		}
+		for n, c := range best {
+			sum[n].hypothesis += c.hypothesis
+			sum[n].reference += c.reference
+			sum[n].matched += c.matched
 		}
 	}
+	return m.combine(sum)
+}
+
+// combine makes chrF and its parts of the counts.
+func (m chrF) combine(counts []ngrams) (float64, []float64) {
 	var precision, recall, orders float64
-	for _, c := range append(characters.counts, wordGrams.counts...) {
+	for _, c := range counts {
 		if c.hypothesis > 0 && c.reference > 0 {
 			precision += float64(c.matched) / float64(c.hypothesis)
 			recall += float64(c.matched) / float64(c.reference)

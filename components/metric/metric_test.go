@@ -34,18 +34,51 @@ func build(t testing.TB, name string, options ...any) components.Metric {
 func texts(pairs ...string) *components.Outcome {
 	o := &components.Outcome{Text: func(tokens []int32) string { return string(tokens) }}
 	for i := 0; i < len(pairs); i += 2 {
-		o.Pairs = append(o.Pairs, components.Said{Hypothesis: []int32(pairs[i]), Reference: []int32(pairs[i+1])})
+		o.Pairs = append(o.Pairs, components.Said{Hypothesis: []int32(pairs[i]), References: []components.Reference{{Tokens: []int32(pairs[i+1])}}})
 	}
 	return o
 }
 
+// grouped is the outcome of one hypothesis with several references.
+func grouped(hypothesis string, references ...string) *components.Outcome {
+	o := texts(hypothesis, references[0])
+	for _, r := range references[1:] {
+		o.Pairs[0].References = append(o.Pairs[0].References, components.Reference{Tokens: []int32(r)})
+	}
+	return o
+}
+
+// joined is outcomes as one.
+func joined(outcomes ...*components.Outcome) *components.Outcome {
+	all := *outcomes[0]
+	all.Pairs = nil
+	for _, o := range outcomes {
+		all.Pairs = append(all.Pairs, o.Pairs...)
+	}
+	return &all
+}
+
+// What is unknown to the vocabulary is no match, of whatever it stands for.
+func TestUnknownEqualsNothing(t *testing.T) {
+	o := &components.Outcome{Pairs: []components.Said{
+		{Hypothesis: []int32{4, components.Unk}, References: []components.Reference{{Tokens: []int32{4, components.Unk}}}},
+		{Hypothesis: []int32{4, 5}, References: []components.Reference{{Tokens: []int32{4, 5}}}},
+	}}
+	if got := of(build(t, "exact_match"), o); got != 1./2 {
+		t.Errorf("exact match is %v, want 1/2", got)
+	}
+	if got := of(build(t, "edit_distance"), o); got != 1./2 {
+		t.Errorf("edit distance is %v, want 1/2", got)
+	}
+}
+
 func TestTokenMetrics(t *testing.T) {
 	outcome := &components.Outcome{Pairs: []components.Said{
-		{Loss: 1, Tokens: 3, Correct: 1, Hypothesis: []int32{4, 5}, Reference: []int32{4, 5}},
-		{Loss: 2, Tokens: 2, Correct: 2, Hypothesis: []int32{4}, Reference: []int32{5}},
-		{Loss: 1, Tokens: 1, Correct: 0, Hypothesis: nil, Reference: []int32{}},
-		{Loss: 0.5, Tokens: 1, Correct: 1, Hypothesis: []int32{6, 6}, Reference: []int32{6}},
-		{Loss: 1.5, Tokens: 1, Correct: 1, Hypothesis: []int32{4, 5, 6}, Reference: []int32{4, 5}},
+		{Loss: 1, Tokens: 3, Correct: 1, Hypothesis: []int32{4, 5}, References: []components.Reference{{Tokens: []int32{4, 5}}}},
+		{Loss: 2, Tokens: 2, Correct: 2, Hypothesis: []int32{4}, References: []components.Reference{{Tokens: []int32{5}}}},
+		{Loss: 1, Tokens: 1, Correct: 0, Hypothesis: nil, References: []components.Reference{{Tokens: []int32{}}}},
+		{Loss: 0.5, Tokens: 1, Correct: 1, Hypothesis: []int32{6, 6}, References: []components.Reference{{Tokens: []int32{6}}}},
+		{Loss: 1.5, Tokens: 1, Correct: 1, Hypothesis: []int32{4, 5, 6}, References: []components.Reference{{Tokens: []int32{4, 5}}}},
 	}}
 	for name, test := range map[string]struct {
 		metric          components.Metric

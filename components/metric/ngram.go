@@ -5,19 +5,19 @@ import (
 	"slices"
 )
 
-// overlap counts the n-grams of two sequences for every order 1 to len(counts)
-// at once.
+// overlap counts the n-grams of sequences for every order 1 to len(counts) at once.
 //
-// An n-gram that a hypothesis has h times and its reference r times is matched
-// min(h, r) times. The positions of both sequences are sorted by the tokens that
-// begin there, so that equal n-grams of every order lie together, and one walk
-// counts them all.
+// An n-gram that a hypothesis has h times and its reference r times, the one of
+// several references that has it most often, is matched min(h, r) times. The
+// positions of all sequences are sorted by the tokens that begin there, so that
+// equal n-grams of every order lie together, and one walk counts them all.
 type overlap struct {
-	counts []ngrams // by order, from 1
+	counts []ngrams // by order, from 1; reference: of that whose length is nearest to the hypothesis', the shorter of two
 
-	tokens    []int32 // the hypothesis and the reference, each with end after it
+	tokens    []int32 // the hypothesis and the references, each with end after it
 	positions []int32
-	here      [][2]int // [len(counts)] of the n-gram at hand, in the hypothesis and in the reference
+	ends      []int32 // position after each of the sequences
+	here      [][]int // [len(counts)] of the n-gram at hand, how often it is in each of the sequences
 }
 
 // ngrams is how many of one order there are.
@@ -27,20 +27,32 @@ type ngrams struct{ hypothesis, reference, matched int }
 const end = 0
 
 func newOverlap(order int) *overlap {
-	return &overlap{counts: make([]ngrams, order), here: make([][2]int, order)}
+	return &overlap{counts: make([]ngrams, order), here: make([][]int, order)}
 }
 
 // reset forgets what was counted.
 func (o *overlap) reset() { clear(o.counts) }
 
-// add counts the n-grams of another pair.
-func (o *overlap) add(hypothesis, reference []int32) {
+// add counts the n-grams of another hypothesis and its references, of which there
+// is one or more.
+func (o *overlap) add(hypothesis []int32, references ...[]int32) {
+	o.tokens = append(append(o.tokens[:0], hypothesis...), end)
+	o.ends = append(o.ends[:0], int32(len(o.tokens)))
+	nearest := len(references[0])
+	for _, r := range references {
+		o.tokens = append(append(o.tokens, r...), end)
+		o.ends = append(o.ends, int32(len(o.tokens)))
+		d, least := distanceOf(len(r), len(hypothesis)), distanceOf(nearest, len(hypothesis))
+		if d < least || d == least && len(r) < nearest {
+			nearest = len(r)
+		}
+	}
 	for i := range o.counts {
 		o.counts[i].hypothesis += max(0, len(hypothesis)-i)
-		o.counts[i].reference += max(0, len(reference)-i)
+		o.counts[i].reference += max(0, nearest-i)
+		o.here[i] = slices.Grow(o.here[i][:0], len(o.ends))[:len(o.ends)]
+		clear(o.here[i])
 	}
-	o.tokens = append(append(o.tokens[:0], hypothesis...), end)
-	o.tokens = append(append(o.tokens, reference...), end)
 	o.positions = o.positions[:0]
 	for i, token := range o.tokens {
 		if token != end {
@@ -52,15 +64,15 @@ func (o *overlap) add(hypothesis, reference []int32) {
 		if i > 0 {
 			o.match(o.common(o.positions[i-1], p))
 		}
-		side := 0
-		if int(p) > len(hypothesis) {
-			side = 1
+		sequence := 0
+		for p >= o.ends[sequence] {
+			sequence++
 		}
 		for n := range o.here {
 			if o.tokens[int(p)+n] == end {
 				break
 			}
-			o.here[n][side]++
+			o.here[n][sequence]++
 		}
 	}
 	o.match(0)
@@ -69,10 +81,13 @@ func (o *overlap) add(hypothesis, reference []int32) {
 // match ends the n-grams that are longer than the next has in common with them.
 func (o *overlap) match(common int) {
 	for n := common; n < len(o.here); n++ {
-		o.counts[n].matched += min(o.here[n][0], o.here[n][1])
-		o.here[n] = [2]int{}
+		o.counts[n].matched += min(o.here[n][0], slices.Max(o.here[n][1:]))
+		clear(o.here[n])
 	}
 }
+
+// distanceOf is how far apart two lengths are.
+func distanceOf(a, b int) int { return max(a-b, b-a) }
 
 // compare orders positions by their tokens, as many as the highest order has. One
 // that ends sooner comes first.

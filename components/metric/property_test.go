@@ -158,6 +158,74 @@ func TestROUGE(t *testing.T) {
 	}
 }
 
+// Of several references each metric takes those that its definition does. What
+// sacreBLEU does with them is in its documentation and its source.
+func TestSeveralReferences(t *testing.T) {
+	f := func(p, r float64) float64 { return 100 * 5 * p * r / (4*p + r) }
+	for _, test := range []struct {
+		name    string
+		options []any
+		outcome *components.Outcome
+		want    float64
+	}{
+		{"exact_match", nil, grouped("ab", "ba", "ab"), 1},
+		{"exact_match", nil, joined(grouped("ab", "ba", "b"), texts("a", "a")), 1. / 2},
+		{"edit_distance", nil, grouped("abcd", "wxyz", "abcdxyz", "abcx"), 1},
+		{"edit_distance", []any{"normalized", true}, grouped("abcd", "abx", "abcdxy"), 2. / 6},
+		// the nearest, over its own length, and of equals the first
+		{"wer", nil, joined(grouped("a b c", "x y z w", "a b c d"), texts("a", "b")), 2. / 5},
+		{"wer", nil, grouped("a b", "a", "a b c"), 1. / 1},
+		{"wer", nil, grouped("a b", "a b c", "a"), 1. / 3},
+		{"per", []any{"stress", false}, grouped("HH AH0", "EH1 L", "HH AH1"), 0},
+		{"cer", nil, grouped("abc", "xbc", "abcdef"), 1. / 3},
+		// "a" is matched as often as the second has it, "b" as the first; the first is as long as the hypothesis
+		{"bleu", []any{"order", int64(1), "tokenize", "none"}, grouped("a a b b x", "b b c c c", "a a c c c c c"), 100 * 4. / 5},
+		// of 2 and 6 tokens 2 are nearer to 3, of 2 and 4 the fewer count
+		{"bleu", []any{"order", int64(1), "tokenize", "none"}, grouped("a b c", "a b c x y z", "a b"), 100},
+		{"bleu", []any{"order", int64(1), "tokenize", "none"}, grouped("a b c", "a b c x", "x y"), 100},
+		{"bleu", []any{"order", int64(1), "tokenize", "none"}, grouped("a b c", "a b c x", "a b c x y"), 100 * math.Exp(1-4./3)},
+		{"bleu", []any{"order", int64(2), "tokenize", "none"}, grouped("a b c", "a b x", "y b c"), 100 * math.Sqrt(1)}, // no reference has both pairs, and both are matched
+		{"bleu", []any{"order", int64(1), "tokenize", "none", "level", "sentence"}, joined(grouped("a b", "a x", "x b"), texts("a b", "a x")), (100. + 50) / 2},
+		// the second reference is the better one alone, and its counts are added to those of the other source
+		{"chrf", []any{"char_order", int64(1)}, joined(grouped("abcd", "wxyz", "abcx"), texts("a", "b")), f(3./5, 3./5)},
+		// of two edits and one, one, over the mean of two lengths and one
+		{"ter", nil, joined(grouped("a b c", "a x y", "a b c d e"), texts("a b", "a c")), 100 * 3. / 6},
+		{"rouge_1", nil, joined(grouped("a b c d", "a b x y z w", "a b"), texts("a", "b")), (2 * (2. / 4) * 1 / (2./4 + 1)) / 2},
+		{"rouge_l", nil, grouped("a b c d", "d c b a", "a c b d"), 3. / 4},
+	} {
+		if got := of(build(t, test.name, test.options...), test.outcome); math.Abs(got-test.want) > 1e-12 {
+			t.Errorf("%s %v of %v is %v, want %v", test.name, test.options, test.outcome.Pairs, got, test.want)
+		}
+	}
+	// What is the same whatever the order in which references come, and however often.
+	a, b, c := "the cat sat on the mat .", "a cat sat on a mat", "on the mat the cat sat down"
+	for name := range ofText {
+		m := build(t, name)
+		for _, h := range []string{a, "a cat on the mat", "x", ""} {
+			want := of(m, grouped(h, a, b, c))
+			if got := of(m, grouped(h, b, a, c)); got != want && name != "wer" && name != "cer" && name != "per" {
+				t.Errorf("%s of %q is %v, and with other references first %v", name, h, want, got)
+			}
+			if got := of(m, grouped(h, b, b)); name != "ter" && math.Abs(got-of(m, grouped(h, b))) > 1e-12 {
+				t.Errorf("%s of %q is %v with a reference that comes twice", name, h, got)
+			}
+		}
+		if got := of(m, grouped(a, b, a)); math.Abs(got-ofText[name]) > 1e-9 {
+			t.Errorf("%s of a text and itself beside another is %v", name, got)
+		}
+	}
+}
+
+// A hypothesis' n-grams of an order of which the reference has none do not count in
+// chrF: sacreBLEU counts no 2-gram of the first hypothesis.
+func TestChrFOfShortReferences(t *testing.T) {
+	got := of(build(t, "chrf", "char_order", int64(2)), texts("ab", "a", "cd", "cd"))
+	precision, recall := (3./4+1)/2, 1.
+	if want := 100 * 5 * precision * recall / (4*precision + recall); math.Abs(got-want) > 1e-12 {
+		t.Errorf("chrF is %v, want %v", got, want)
+	}
+}
+
 func TestSignatures(t *testing.T) {
 	for _, test := range []struct {
 		metric components.Metric
@@ -170,8 +238,11 @@ func TestSignatures(t *testing.T) {
 		{build(t, "chrf_plus_plus", "whitespace", true), "chrF2++|nrefs:1|case:mixed|eff:yes|nc:6|nw:2|space:yes|version:exp"},
 		{build(t, "ter"), "nrefs:1|case:lc|tok:tercom|norm:no|punct:yes|asian:no|version:exp"},
 	} {
-		if got := test.metric.(components.Signed).Signature(); got != test.want {
+		if got := test.metric.(components.Signed).Signature(false); got != test.want {
 			t.Errorf("got %s, want %s", got, test.want)
+		}
+		if got, want := test.metric.(components.Signed).Signature(true), strings.Replace(test.want, "nrefs:1", "nrefs:var", 1); got != want {
+			t.Errorf("with several references got %s, want %s", got, want)
 		}
 	}
 }
@@ -295,7 +366,9 @@ func FuzzMetrics(f *testing.F) {
 	f.Fuzz(func(t *testing.T, hypothesis, reference string) {
 		for name, m := range metrics {
 			o := &components.Outcome{Pairs: make([]components.Said, 2), Text: func(tokens []int32) string { return hypothesis }}
-			o.Pairs[0].Reference, o.Pairs[1].Reference = []int32{1}, []int32{2}
+			for i := range o.Pairs {
+				o.Pairs[i].References = []components.Reference{{Tokens: []int32{1}}}
+			}
 			o.Text = func(tokens []int32) string {
 				if tokens == nil {
 					return hypothesis
@@ -357,8 +430,8 @@ func BenchmarkMetrics(b *testing.B) {
 	o := corpus(1000)
 	var h, r []string
 	for i := range o.Pairs {
-		hypothesis, reference := o.Texts(i)
-		h, r = append(h, hypothesis), append(r, reference)
+		hypothesis, references := o.Texts(i)
+		h, r = append(h, hypothesis), append(r, references[0])
 	}
 	o.Text = func(tokens []int32) string { // which this is not to measure
 		if tokens[0] < 0 {
@@ -367,7 +440,7 @@ func BenchmarkMetrics(b *testing.B) {
 		return r[tokens[0]]
 	}
 	for i := range o.Pairs {
-		o.Pairs[i].Hypothesis, o.Pairs[i].Reference = []int32{^int32(i)}, []int32{int32(i)}
+		o.Pairs[i].Hypothesis, o.Pairs[i].References = []int32{^int32(i)}, []components.Reference{{Tokens: []int32{int32(i)}}}
 	}
 	for _, name := range []string{"bleu", "chrf", "chrf_plus_plus", "ter", "rouge_1", "rouge_2", "rouge_l", "wer", "cer", "per"} {
 		m := build(b, name)

@@ -6,7 +6,7 @@ import (
 	"exp/components"
 )
 
-const rateDoc = " the substitutions, deletions and insertions, as few as there can be, that make the greedy hypotheses of the references, summed over all pairs, over the references' length; " +
+const rateDoc = " the substitutions, deletions and insertions, as few as there can be, that make the greedy hypotheses of the references, each of the nearest of several (of equals the first), summed over all sources, over these references' length; " +
 	"it can be above 1. Of the ways with the fewest edits the parts are of that with the fewest substitutions, which leaves most as it is; NIST's sclite weighs edits 4, 3, 3, and may split them otherwise."
 
 // WEROptions configures the word error rate.
@@ -112,12 +112,20 @@ func (m rate) Score(o *components.Outcome) (float64, []float64) {
 	var sum edits
 	length := 0
 	for i := range o.Pairs {
-		h, r := o.Texts(i)
-		hypothesis, reference = w.of(hypothesis[:0], h), w.of(reference[:0], r)
-		var e edits
-		e, row = distance(hypothesis, reference, row)
-		sum.add(e)
-		length += len(reference)
+		h, references := o.Texts(i)
+		hypothesis = w.of(hypothesis[:0], h)
+		var nearest edits
+		of := 0 // length of the nearest
+		for j, r := range references {
+			reference = w.of(reference[:0], r)
+			var e edits
+			e, row = distance(hypothesis, reference, row)
+			if j == 0 || e.total() < nearest.total() {
+				nearest, of = e, len(reference)
+			}
+		}
+		sum.add(nearest)
+		length += of
 	}
 	if sum.total() == 0 {
 		return 0, make([]float64, 3)

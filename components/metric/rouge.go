@@ -12,7 +12,7 @@ type ROUGEOptions struct {
 	Unicode bool `toml:"unicode" doc:"words are of the letters, marks and digits of any script; false: of a to z and 0 to 9, and all else is left out"`
 }
 
-const rougeDoc = " (Lin 2004), 0 to 1: the mean over pairs of F1 = 2 P R / (P + R) of the greedy hypothesis' text against one reference, in lower case, of words that are runs of letters and digits. " +
+const rougeDoc = " (Lin 2004), 0 to 1: the mean over sources of F1 = 2 P R / (P + R) of the greedy hypothesis' text against its reference, the best F1 of several, in lower case, of words that are runs of letters and digits. " +
 	"0 where either has no word. It equals the rouge_score package's without stemming, and the parts are the means of P and R."
 
 // Validate finds nothing.
@@ -78,24 +78,31 @@ func (m rouge) Score(o *components.Outcome) (float64, []float64) {
 	var hypothesis, reference, row []int32
 	var f, p, r float64
 	for i := range o.Pairs {
-		h, g := o.Texts(i)
-		hypothesis, reference = w.of(hypothesis[:0], h), w.of(reference[:0], g)
-		var matched int
-		if m.n > 0 {
-			overlap.reset()
-			overlap.add(hypothesis, reference)
-			matched = overlap.counts[m.n-1].matched
-		} else {
-			matched, row = commonSubsequence(hypothesis, reference, row)
+		h, references := o.Texts(i)
+		hypothesis = w.of(hypothesis[:0], h)
+		var best, bestP, bestR float64
+		for _, text := range references {
+			reference = w.of(reference[:0], text)
+			var matched int
+			if m.n > 0 {
+				overlap.reset()
+				overlap.add(hypothesis, reference)
+				matched = overlap.counts[m.n-1].matched
+			} else {
+				matched, row = commonSubsequence(hypothesis, reference, row)
+			}
+			if matched == 0 {
+				continue
+			}
+			fewer := max(m.n-1, 0) // n-grams than words
+			precision, recall := float64(matched)/float64(len(hypothesis)-fewer), float64(matched)/float64(len(reference)-fewer)
+			if f1 := 2 * precision * recall / (precision + recall); f1 > best {
+				best, bestP, bestR = f1, precision, recall
+			}
 		}
-		if matched == 0 {
-			continue
-		}
-		fewer := max(m.n-1, 0) // n-grams than words
-		precision, recall := float64(matched)/float64(len(hypothesis)-fewer), float64(matched)/float64(len(reference)-fewer)
-		p += precision
-		r += recall
-		f += 2 * precision * recall / (precision + recall)
+		p += bestP
+		r += bestR
+		f += best
 	}
 	n := float64(len(o.Pairs))
 	return f / n, []float64{p / n, r / n}

@@ -1,6 +1,7 @@
 package metric
 
 import (
+	"math"
 	"slices"
 
 	"exp/components"
@@ -11,7 +12,8 @@ type ExactMatchOptions struct{}
 
 // Doc describes the component.
 func (ExactMatchOptions) Doc() string {
-	return "Share of the greedy hypotheses that equal the whole target."
+	return "Share of the greedy hypotheses that equal the whole target, or one of several where a source has them. " +
+		"What is unknown to the vocabulary equals nothing, not itself either."
 }
 
 // Validate finds nothing.
@@ -25,7 +27,10 @@ func NewExactMatch(ExactMatchOptions, components.MetricDeps) (components.Metric,
 func exactMatch(o *components.Outcome) float64 {
 	same := 0
 	for _, p := range o.Pairs {
-		if slices.Equal(p.Hypothesis, p.Reference) {
+		if slices.Contains(p.Hypothesis, components.Unk) {
+			continue
+		}
+		if slices.ContainsFunc(p.References, func(r components.Reference) bool { return slices.Equal(p.Hypothesis, r.Tokens) }) {
 			same++
 		}
 	}
@@ -39,7 +44,8 @@ type EditDistanceOptions struct {
 
 // Doc describes the component.
 func (EditDistanceOptions) Doc() string {
-	return "Mean over pairs of the fewest target tokens to replace, leave out and put in that make the greedy hypothesis of the target (Levenshtein 1966)."
+	return "Mean over sources of the fewest target tokens to replace, leave out and put in that make the greedy hypothesis of the target (Levenshtein 1966), or of the nearest of several. " +
+		"What is unknown to the vocabulary equals nothing, not itself either."
 }
 
 // Validate finds nothing.
@@ -48,16 +54,28 @@ func (EditDistanceOptions) Validate() error { return nil }
 // NewEditDistance builds the edit distance.
 func NewEditDistance(o EditDistanceOptions, _ components.MetricDeps) (components.Metric, error) {
 	return simple{decodes: true, score: func(outcome *components.Outcome) float64 {
+		var hypothesis []int32
 		var row []int64
 		sum := 0.0
 		for _, p := range outcome.Pairs {
-			var e edits
-			e, row = distance(p.Hypothesis, p.Reference, row)
-			d, longer := float64(e.total()), max(len(p.Hypothesis), len(p.Reference))
-			if o.Normalized && longer > 0 {
-				d /= float64(longer)
+			hypothesis = hypothesis[:0]
+			for _, token := range p.Hypothesis {
+				if token == components.Unk {
+					token = -1 // which no reference has
+				}
+				hypothesis = append(hypothesis, token)
 			}
-			sum += d
+			nearest := math.Inf(1)
+			for _, r := range p.References {
+				var e edits
+				e, row = distance(hypothesis, r.Tokens, row)
+				d, longer := float64(e.total()), max(len(hypothesis), len(r.Tokens))
+				if o.Normalized && longer > 0 {
+					d /= float64(longer)
+				}
+				nearest = min(nearest, d)
+			}
+			sum += nearest
 		}
 		return sum / float64(len(outcome.Pairs))
 	}}, nil

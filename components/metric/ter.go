@@ -20,7 +20,7 @@ func DefaultTER() TEROptions { return TEROptions{Lowercase: true} }
 
 // Doc describes the component.
 func (TEROptions) Doc() string {
-	return "Translation edit rate (Snover et al. 2006), 0 to 100 and more: the edits that make the greedy hypotheses of the references, summed over all pairs, in a hundred words of the references. " +
+	return "Translation edit rate (Snover et al. 2006), 0 to 100 and more: the edits that make the greedy hypotheses of the references, the fewest where there are several, summed over all sources, in a hundred words of the references, of the mean length of several. " +
 		"An edit replaces, leaves out or puts in a word, or shifts words that stand elsewhere in the reference. " +
 		fmt.Sprintf("Shifts are found greedily by Tercom's rules within its limits (%d words, a distance of %d, a beam of %d about the diagonal) and no more than %d are tried for a pair, as sacreBLEU does, with which it agrees. ", maxShift, maxShiftDistance, beamWidth, maxCandidates) +
 		"100 where the references are empty and the hypotheses are not."
@@ -39,8 +39,8 @@ func (ter) HigherIsBetter() bool { return false }
 func (ter) Parts() []string      { return nil }
 
 // Signature is sacreBLEU's, but for the version, which is the project's.
-func (m ter) Signature() string {
-	return fmt.Sprintf("nrefs:1|case:%s|tok:tercom|norm:%s|punct:yes|asian:no", letterCase(m.Lowercase), yes(m.Normalize)) + version
+func (m ter) Signature(grouped bool) string {
+	return numReferences(grouped) + fmt.Sprintf("|case:%s|tok:tercom|norm:%s|punct:yes|asian:no", letterCase(m.Lowercase), yes(m.Normalize)) + version
 }
 
 // Score is TER.
@@ -52,16 +52,22 @@ func (m ter) Score(o *components.Outcome) (float64, []float64) {
 	w := newWords(passes...)
 	s := newShifts()
 	var hypothesis, reference []int32
-	edits, length := 0, 0
+	edits, length := 0, 0.0
 	for i := range o.Pairs {
-		h, r := o.Texts(i)
-		hypothesis, reference = w.of(hypothesis[:0], h), w.of(reference[:0], r)
-		edits += s.edits(hypothesis, reference)
-		length += len(reference)
+		h, references := o.Texts(i)
+		hypothesis = w.of(hypothesis[:0], h)
+		fewest, words := math.MaxInt, 0
+		for _, r := range references {
+			reference = w.of(reference[:0], r)
+			fewest = min(fewest, s.edits(hypothesis, reference))
+			words += len(reference)
+		}
+		edits += fewest
+		length += float64(words) / float64(len(references))
 	}
 	switch {
 	case length > 0:
-		return 100 * float64(edits) / float64(length), nil
+		return 100 * float64(edits) / length, nil
 	case edits > 0:
 		return 100, nil
 	}

@@ -151,7 +151,7 @@ func Measure(c Config, reading func(step int) error) ([]Value, error) {
 	}
 	var values []Value
 	measure := func(name string, split components.Split, step int) {
-		values = append(values, t.measure(namedSplit{name, split}, step)...)
+		values = append(values, t.measure(name, split, step)...)
 	}
 	t.averages.swap()
 	measure("valid", t.Data.Valid, t.step)

@@ -2,6 +2,8 @@ package train
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -95,6 +97,87 @@ func TestTime(t *testing.T) {
 	}
 }
 
+// worded is a split whose pairs were texts, of which those of one source belong
+// together.
+type worded struct{ components.Pairs }
+
+func (w worded) Text(i int) (source, target string) { return "source", fmt.Sprintf("text %d", i) }
+
+func (w worded) First(i int) int {
+	return slices.IndexFunc(w.Pairs, func(p components.Pair) bool { return slices.Equal(p.Source, w.Pairs[i].Source) })
+}
+
+// spy is a metric that keeps what it is given.
+type spy struct {
+	components.Metric
+	outcomes map[int]*components.Outcome // by the number of sources
+}
+
+func (s spy) Score(o *components.Outcome) (float64, []float64) {
+	s.outcomes[len(o.Pairs)] = o
+	return s.Metric.Score(o)
+}
+
+// What metrics see of a training: the texts that the pairs were, and one hypothesis
+// for all references of a source, with the loss of every pair.
+func TestReferencesReachMetrics(t *testing.T) {
+	c := config(t)
+	seen := spy{outcomes: map[int]*components.Outcome{}}
+	for i, m := range c.Metrics {
+		if m.Name == "bleu" {
+			seen.Metric = m.Metric
+			c.Metrics[i].Metric = seen
+		}
+	}
+	pairs := copies(4, 21)
+	alone := slices.Clone(pairs)
+	for _, i := range []int{2, 0, 2} {
+		pairs = append(pairs, components.Pair{Source: pairs[i].Source, Target: pairs[1].Target})
+	}
+	c.Data.Valid, c.Data.Test = alone, worded{pairs}
+	sink := newMemory()
+	if err := Run(context.Background(), c, sink); err != nil {
+		t.Fatal(err)
+	}
+	o := seen.outcomes[len(alone)]
+	if len(seen.outcomes) != 1 || o == nil {
+		t.Fatalf("metrics were given outcomes of %d sizes, want those of %d sources", len(seen.outcomes), len(alone))
+	}
+	for i, want := range [][]string{{"text 0", "text 5"}, {"text 1"}, {"text 2", "text 4", "text 6"}, {"text 3"}} {
+		if _, got := o.Texts(i); !slices.Equal(got, want) {
+			t.Errorf("source %d has the references %q, want %q", i, got, want)
+		}
+		if !slices.Equal(o.Pairs[i].References[0].Tokens, pairs[i].Target) {
+			t.Errorf("the first reference of source %d is %v, want %v", i, o.Pairs[i].References[0].Tokens, pairs[i].Target)
+		}
+	}
+	tokens := 0
+	for _, p := range pairs {
+		tokens += len(p.Target) + 1
+	}
+	if got := o.Tokens(); got != tokens {
+		t.Errorf("%d target tokens count, want those of all pairs, %d", got, tokens)
+	}
+
+	// The same without groups: each number of a pair is what it was.
+	params := autodiff.NewParams(autodiff.Float32, 1)
+	m, err := components.NewModel(c.Parts, params, c.Data.Source.Size(), c.Data.Target.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tape := autodiff.NewTape(autodiff.Float32)
+	each := Evaluate(m, tape, c.Data, pairs, c.Evaluation, true)
+	together := Evaluate(m, tape, c.Data, worded{pairs}, c.Evaluation, true)
+	for i, said := range together.Pairs {
+		if !slices.Equal(said.Hypothesis, each.Pairs[i].Hypothesis) {
+			t.Errorf("the hypothesis of source %d is %v, and %v alone", i, said.Hypothesis, each.Pairs[i].Hypothesis)
+		}
+	}
+	if got, want := together.Loss(), each.Loss(); math.Abs(got-want) > 1e-9 || together.Correct() != each.Correct() {
+		t.Errorf("the loss is %v, want %v", got, want)
+	}
+}
+
 // What is measured does not depend on which pairs are measured together.
 func TestEvaluateInAnyBatchSize(t *testing.T) {
 	c := config(t)
@@ -112,7 +195,7 @@ func TestEvaluateInAnyBatchSize(t *testing.T) {
 	}
 	for i, p := range split {
 		tokens += len(p.Target) + 1
-		if said := want.Pairs[i]; !slices.Equal(said.Reference, p.Target) || said.Source != len(p.Source) || said.Tokens != len(p.Target)+1 {
+		if said := want.Pairs[i]; !slices.Equal(said.References[0].Tokens, p.Target) || said.Source != len(p.Source) || said.Tokens != len(p.Target)+1 {
 			t.Errorf("pair %d is %+v, want a source of %d tokens and the target %v", i, said, len(p.Source), p.Target)
 		}
 	}

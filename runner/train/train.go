@@ -520,7 +520,7 @@ func (t *trial) evaluate(name string, split components.Split, step int) ([]Value
 		t.prefetch.waited = 0
 	}
 	started := time.Now()
-	values := t.measure(namedSplit{name, split}, step)
+	values := t.measure(name, split, step)
 	for _, v := range values {
 		if err := t.sink.Metric(v.Step, v.Split, v.Name, v.Value); err != nil {
 			return nil, err
@@ -537,13 +537,13 @@ func (t *trial) evaluate(name string, split components.Split, step int) ([]Value
 }
 
 // measure evaluates the model, that of a step, on a split and computes the metrics.
-func (t *trial) measure(split namedSplit, step int) []Value {
+func (t *trial) measure(name string, split components.Split, step int) []Value {
 	outcome := Evaluate(t.model, t.tape, t.Data, split, t.Evaluation, decodes(t.Metrics))
 	var values []Value
 	for _, m := range t.Metrics {
 		numbers := t.Breakdown.Measure(m, outcome)
-		for i, name := range t.Breakdown.Names(m.Name, m) {
-			values = append(values, Value{step, split.name, name, numbers[i]})
+		for i, metric := range t.Breakdown.Names(m.Name, m) {
+			values = append(values, Value{step, name, metric, numbers[i]})
 		}
 	}
 	return values
