@@ -15,6 +15,7 @@ type ParallelOptions struct {
 	SourceColumn int  `toml:"source_column" doc:"column of the source, from 1, in files of columns"`
 	TargetColumn int  `toml:"target_column" doc:"column of the target, from 1, in files of columns"`
 	Aligned      bool `toml:"aligned" doc:"a target is a label for each token of the source, for a decoder that says one a step; other pairs are refused"`
+	Grouped      bool `toml:"grouped" doc:"held-out pairs of one source are one question with several right answers: it is decoded once, and metrics of hypotheses take the nearest; the loss is of all. false: each pair counts for itself"`
 }
 
 // Doc describes the component.
@@ -50,7 +51,7 @@ func NewParallel(o ParallelOptions, _ components.TaskDeps) (components.Task, err
 	if err != nil {
 		return nil, err
 	}
-	t.aligned = o.Aligned
+	t.aligned, t.grouped = o.Aligned, o.Grouped
 	return t, nil
 }
 

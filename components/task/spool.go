@@ -27,6 +27,8 @@ type spool struct {
 	w     *bufio.Writer
 	size  uint64
 	index []entry
+
+	firsts []int32 // for each pair the first of its source; nil where pairs are not grouped
 }
 
 func newSpool() (*spool, error) {
@@ -84,7 +86,7 @@ func (s *spool) split(t *Text) (*textSplit, error) {
 	if err := s.w.Flush(); err != nil {
 		return nil, fmt.Errorf("writing pairs to %s: %w", os.TempDir(), err)
 	}
-	made := &textSplit{text: t, index: make([]entry, len(s.index))}
+	made := &textSplit{text: t, index: make([]entry, len(s.index)), firsts: s.firsts}
 	copy(made.index, s.index) // without the room to grow
 	if s.size == 0 {
 		return made, nil
@@ -99,9 +101,20 @@ type textSplit struct {
 	text  *Text
 	index []entry
 	data  []byte
+
+	firsts []int32 // see spool
 }
 
 func (s *textSplit) Len() int { return len(s.index) }
+
+// First returns the first pair that has the source of pair i, or i where pairs are
+// not grouped.
+func (s *textSplit) First(i int) int {
+	if s.firsts == nil {
+		return i
+	}
+	return int(s.firsts[i])
+}
 
 // Pair returns slices of the file itself.
 func (s *textSplit) Pair(i int) components.Pair {

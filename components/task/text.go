@@ -97,6 +97,7 @@ type Text struct {
 	read      reader
 	separator string // token after each utterance of a source, which tabs part; "" where it is one text
 	aligned   bool   // a label a token
+	grouped   bool   // held-out pairs of one source belong together
 
 	joint                            bool // one tokenizer, and one vocabulary
 	sourceTokenizer, targetTokenizer components.Tokenizer
@@ -335,7 +336,11 @@ func (t *Text) load(p part, held holdings) (*textSplit, error) {
 	if err != nil {
 		return nil, err
 	}
-	var cutSources, cutTargets int
+	var cutSources, cutTargets, further int
+	var firsts map[uint64]int32 // first pair of each source
+	if t.grouped && p.name != "train" {
+		firsts = map[uint64]int32{}
+	}
 	note := func(n int, format string, args ...any) { t.data.Note(p.name, n, format, args...) }
 	whole := func(made components.Tokenizer) func(string) []string { return made.Cut }
 	err = t.kept(p, note, func(l *lines, source, target string) error {
@@ -355,6 +360,16 @@ func (t *Text) load(p part, held holdings) (*textSplit, error) {
 		} else if !slices.Contains(pair.Target, components.Unk) && t.targetTokenizer.Join(tokens[1]) == target {
 			texts[1] = nil
 		}
+		if firsts != nil {
+			i, key := int32(len(s.index)), xxhash.Sum64String(source)
+			first, known := firsts[key]
+			if known {
+				further++
+			} else {
+				first, firsts[key] = i, i
+			}
+			s.firsts = append(s.firsts, first)
+		}
 		return s.add(pair.Source, pair.Target, texts[0], texts[1])
 	})
 	if err != nil {
@@ -363,8 +378,12 @@ func (t *Text) load(p part, held holdings) (*textSplit, error) {
 	}
 	note(cutSources, "sources cut to max_length = %d tokens", t.o.MaxLength)
 	note(cutTargets, "targets cut to max_length = %d tokens", t.o.MaxLength)
+	note(further, "pairs are further references of a source before them")
 	return s.split(t)
 }
+
+// Grouped says whether held-out pairs of one source belong together.
+func (t *Text) Grouped() bool { return t.grouped }
 
 // Learned returns the vocabularies, as a list and as a JSON table of numbers, and the
 // merges, of the source and of the target, or of both where they are one.

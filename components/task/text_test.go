@@ -185,6 +185,40 @@ func TestTexts(t *testing.T) {
 	}
 }
 
+// Held-out pairs of one source, as it is after lower case, belong to its first.
+func TestGrouped(t *testing.T) {
+	set := files(t, 1, "a\tx\na\ty\n", "b\tx\nc\ty\nB\tz\n\tz\nb\tw\n", "c\tx\nc\tx\nd\ty\n")
+	for _, grouped := range []bool{false, true} {
+		d, err := loadText("parallel", with(set, "lowercase", true, "grouped", grouped))
+		if err != nil {
+			t.Fatal(err)
+		}
+		firsts := func(s components.Split) (all []int) {
+			for i := range s.Len() {
+				all = append(all, s.(components.Grouped).First(i))
+			}
+			return all
+		}
+		train, valid, test := []int{0, 1}, []int{0, 1, 2, 3}, []int{0, 1, 2}
+		want := []string{"valid: 1 pairs left out, of which a side is empty"}
+		if grouped {
+			valid, test = []int{0, 1, 0, 0}, []int{0, 0, 2}
+			want = append(want, "valid: 2 pairs are further references of a source before them", "test: 1 pairs are further references of a source before them")
+		}
+		for _, split := range []struct {
+			got  components.Split
+			want []int
+		}{{d.Train, train}, {d.Valid, valid}, {d.Test, test}} {
+			if got := firsts(split.got); !slices.Equal(got, split.want) {
+				t.Errorf("grouped = %v: the first pairs are %v, want %v", grouped, got, split.want)
+			}
+		}
+		if got := notes(d); !slices.Equal(got, want) {
+			t.Errorf("grouped = %v: notes are %q, want %q", grouped, got, want)
+		}
+	}
+}
+
 // Dropout cuts training anew for each epoch, the same for the same seed.
 func TestResampled(t *testing.T) {
 	set := with(files(t, 2, strings.Repeat(german, 20), strings.Repeat(english, 20), "ein\n", "a\n", "zwei\n", "two\n"),
