@@ -12,7 +12,7 @@ import (
 // ResultsTableOptions configures a [ResultsTable].
 type ResultsTableOptions struct {
 	Selection
-	Y          []string `toml:"y" doc:"metrics, each as split/metric: a column each"`
+	Y          []string `toml:"y" doc:"metrics, each as split/metric, and what a model costs, as cost/seconds or model/bytes: a column each"`
 	Parameters bool     `toml:"parameters" doc:"have a column with the number of the model's parameters"`
 }
 

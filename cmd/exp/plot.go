@@ -57,7 +57,7 @@ database, training nothing. The same records give the same bytes.`,
 // buildFigures builds the figures of e, or says which cannot be drawn of it.
 func buildFigures(e *experiments.Experiment) ([]plots.Figure, error) {
 	kind := plots.NewKind()
-	sweep := plots.Sweep{Metrics: []string{"train/loss", "train/grad_norm", "train/lr"}}
+	sweep := plots.Sweep{Metrics: slices.Concat([]string{"train/loss", "train/grad_norm", "train/lr"}, costs())}
 	for i := range e.Cells {
 		c := &e.Cells[i]
 		sweep.Cells = append(sweep.Cells, labels(c))
@@ -160,7 +160,7 @@ func measured(ctx context.Context, r *tracking.Reader, e *experiments.Experiment
 			metrics[m] = true
 		}
 	}
-	data := plots.Data{HigherIsBetter: map[string]bool{}}
+	data := plots.Data{HigherIsBetter: costsHigherIsBetter()}
 	for i := range e.Cells {
 		c := &e.Cells[i]
 		for _, m := range c.Metrics {
@@ -180,7 +180,17 @@ func measured(ctx context.Context, r *tracking.Reader, e *experiments.Experiment
 			return data, err
 		}
 		trial.Status = plots.Status(status)
+		trial.Parameters, err = r.Parameters(ctx, t.ID)
+		if err != nil {
+			return data, err
+		}
 		for _, name := range slices.Sorted(maps.Keys(metrics)) {
+			if isCost(name) {
+				if err := addCost(ctx, r, t.ID, name, &trial); err != nil {
+					return data, err
+				}
+				continue
+			}
 			split, metric, _ := strings.Cut(name, "/")
 			points, err := r.Points(ctx, t.ID, split, metric)
 			if err != nil {
@@ -195,10 +205,6 @@ func measured(ctx context.Context, r *tracking.Reader, e *experiments.Experiment
 			if n := len(s.Values); n > 0 && status == tracking.Finished {
 				trial.Final[name] = s.Values[n-1]
 			}
-		}
-		trial.Parameters, err = r.Parameters(ctx, t.ID)
-		if err != nil {
-			return data, err
 		}
 		data.Trials = append(data.Trials, trial)
 	}

@@ -151,7 +151,8 @@ func Measure(c Config, reading func(step int) error) ([]Value, error) {
 	}
 	var values []Value
 	measure := func(name string, split components.Split, step int) {
-		values = append(values, t.measure(name, split, step)...)
+		measured, _ := t.measure(name, split, step)
+		values = append(values, measured...)
 	}
 	t.averages.swap()
 	measure("valid", t.Data.Valid, t.step)

@@ -3,6 +3,7 @@ package train
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"exp/components"
 	"exp/components/autodiff"
@@ -13,6 +14,12 @@ import (
 // predicts with teacher forcing, and with decode also its greedy hypotheses, one a
 // source. Pairs of nearly one length go together; no number depends on which.
 func Evaluate(m *components.Model, t *autodiff.Tape, data *components.Data, split components.Split, o components.Evaluation, decode bool) *components.Outcome {
+	outcome, _ := evaluate(m, t, data, split, o, decode)
+	return outcome
+}
+
+// evaluate also says how long each batch took to decode.
+func evaluate(m *components.Model, t *autodiff.Tape, data *components.Data, split components.Split, o components.Evaluation, decode bool) (*components.Outcome, []time.Duration) {
 	indices := make([]int, split.Len())
 	for i := range indices {
 		indices[i] = i
@@ -45,9 +52,13 @@ func Evaluate(m *components.Model, t *autodiff.Tape, data *components.Data, spli
 	if grouped, ok := split.(components.Grouped); ok {
 		sources = group(said, grouped)
 	}
+	var took []time.Duration
 	if decode {
 		e.each(sources, func(now []int, _ []components.Pair, batch *components.Batch) {
-			for row, h := range generate.Greedy(m, t, batch.Source, o.MaxLength) {
+			started := time.Now()
+			hypotheses := generate.Greedy(m, t, batch.Source, o.MaxLength)
+			took = append(took, time.Since(started))
+			for row, h := range hypotheses {
 				said[now[row]].Hypothesis = h
 			}
 		})
@@ -59,7 +70,7 @@ func Evaluate(m *components.Model, t *autodiff.Tape, data *components.Data, spli
 			outcome.Pairs = append(outcome.Pairs, said[i])
 		}
 	}
-	return outcome
+	return outcome, took
 }
 
 // group adds what was said of each pair to the first that has its source, and

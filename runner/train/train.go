@@ -493,6 +493,9 @@ func (t *trial) finish() error {
 	}
 	t.averages.use()
 	_, err := t.evaluate("test", t.Data.Test, t.testStep())
+	if err == nil && decodes(t.Metrics) {
+		err = t.sink.Measurement(t.step, "latency_seconds", t.latency(t.Data.Test).Seconds())
+	}
 	t.averages.back()
 	if err != nil {
 		return err
@@ -520,7 +523,7 @@ func (t *trial) evaluate(name string, split components.Split, step int) ([]Value
 		t.prefetch.waited = 0
 	}
 	started := time.Now()
-	values := t.measure(name, split, step)
+	values, decoding := t.measure(name, split, step)
 	for _, v := range values {
 		if err := t.sink.Metric(v.Step, v.Split, v.Name, v.Value); err != nil {
 			return nil, err
@@ -532,13 +535,25 @@ func (t *trial) evaluate(name string, split components.Split, step int) ([]Value
 	if err := t.sink.Measurement(t.step, "memory_bytes", float64(t.tape.Mem())); err != nil {
 		return nil, err
 	}
+	if len(decoding.took) > 0 {
+		if err := t.sink.Measurement(t.step, "decode_tokens_per_second", decoding.tokensPerSecond()); err != nil {
+			return nil, err
+		}
+		if err := t.sink.Measurement(t.step, "batch_latency_seconds", medianTime(decoding.took).Seconds()); err != nil {
+			return nil, err
+		}
+	}
 	t.since, t.timed = time.Now(), 0
 	return values, nil
 }
 
 // measure evaluates the model, that of a step, on a split and computes the metrics.
-func (t *trial) measure(name string, split components.Split, step int) []Value {
-	outcome := Evaluate(t.model, t.tape, t.Data, split, t.Evaluation, decodes(t.Metrics))
+func (t *trial) measure(name string, split components.Split, step int) ([]Value, decoding) {
+	outcome, took := evaluate(t.model, t.tape, t.Data, split, t.Evaluation, decodes(t.Metrics))
+	decoding := decoding{took: took}
+	for _, p := range outcome.Pairs {
+		decoding.tokens += len(p.Hypothesis)
+	}
 	var values []Value
 	for _, m := range t.Metrics {
 		numbers := t.Breakdown.Measure(m, outcome)
@@ -546,7 +561,7 @@ func (t *trial) measure(name string, split components.Split, step int) []Value {
 			values = append(values, Value{step, name, metric, numbers[i]})
 		}
 	}
-	return values
+	return values, decoding
 }
 
 func decodes(metrics []Metric) bool {
