@@ -88,7 +88,7 @@ func (t *Table) Clone(path string) *Table {
 // bare is quoted.
 func Join(path, key string) string {
 	if !bare(key) {
-		key = strconv.Quote(key)
+		key = quote(key)
 	}
 	if path == "" {
 		return key
