@@ -19,6 +19,7 @@ type Training struct {
 	Seconds        float64                          `toml:"seconds" oneof:"length" doc:"time to train for, evaluations and checkpoints not counted; how many updates that is depends on the machine, and so do the results"`
 	BatchSize      int                              `toml:"batch_size" oneof:"batch" doc:"pairs a batch"`
 	BatchTokens    int                              `toml:"batch_tokens" oneof:"batch" doc:"target tokens a batch, at most, if all its targets were as long as the longest"`
+	BucketBy       BucketBy                         `toml:"bucket_by" doc:"what pairs of a batch are alike in: the length of the source, or of both, which leaves less padding where batches are padded, and fewer steps of the longest target where they are not"`
 	Accumulate     int                              `toml:"accumulate" doc:"batches an update; its gradient is that of all their tokens together"`
 	FullBatch      bool                             `toml:"full_batch" doc:"descend along the gradient of all training pairs, summed up batch by batch: an update is an epoch"`
 	ClipNorm       float64                          `toml:"clip_norm" doc:"largest global norm of the gradient (Pascanu et al. 2013); 0: any"`
@@ -29,6 +30,27 @@ type Training struct {
 	Groups         registry.ListOf[Group, struct{}] `toml:"groups" doc:"parameters that are trained otherwise, each a table with a type, freeze or scale, and its options; a parameter is in the first that it fits"`
 	InitFrom       string                           `toml:"init_from" content:"file" doc:"safetensors file with every parameter's first values, as exp weights export writes it; \"\": drawn from the seed"`
 	LabelSmoothing float64                          `toml:"label_smoothing" doc:"probability spread evenly over the vocabulary (Szegedy et al. 2016), in [0, 1)"`
+}
+
+// BucketBy is what pairs of a batch are alike in.
+type BucketBy string
+
+// What they can be alike in.
+const (
+	BySource BucketBy = "source"
+	ByBoth   BucketBy = "both"
+)
+
+// Values lists what they can be alike in.
+func (BucketBy) Values() []string { return []string{string(BySource), string(ByBoth)} }
+
+// UnmarshalText reads what they are alike in.
+func (b *BucketBy) UnmarshalText(text []byte) error {
+	if v := BucketBy(text); slices.Contains(v.Values(), string(v)) {
+		*b = v
+		return nil
+	}
+	return fmt.Errorf("must be source or both, is %q", text)
 }
 
 // NonFinite is what a loss or a gradient that is not finite does.
@@ -54,7 +76,7 @@ func (n *NonFinite) UnmarshalText(text []byte) error {
 
 // DefaultTraining is a [train] table that says nothing.
 func DefaultTraining() Training {
-	return Training{Steps: 10_000, BatchSize: 64, Accumulate: 1, ClipNorm: 1, NonFinite: Stop, Groups: registry.NewListOf(newGroups())}
+	return Training{Steps: 10_000, BatchSize: 64, BucketBy: BySource, Accumulate: 1, ClipNorm: 1, NonFinite: Stop, Groups: registry.NewListOf(newGroups())}
 }
 
 // Doc describes the table.

@@ -26,6 +26,9 @@ type cardJSON struct {
 	TargetVocabulary  int          `json:"target_vocabulary"`
 	Bridge            string       `json:"bridge"` // "none" where the decoder only looks at the memory
 
+	SourcePadding float64 `json:"source_padding"` // share of the first epoch that would be padding, if batches had any
+	TargetPadding float64 `json:"target_padding"`
+
 	Pairs        int     `json:"batch_pairs"` // of the first epoch's largest batch, as all that follows
 	SourceTokens int     `json:"batch_source_tokens"`
 	TargetTokens int     `json:"batch_target_tokens"`
@@ -77,6 +80,7 @@ func newCard(g *runner.Grid, c *experiments.Cell) (*cardJSON, error) {
 	j := &cardJSON{
 		Cell: c.Label(), Modules: modules(card.Tensors), Parameters: card.Parameters, WithoutEmbeddings: card.Parameters - card.Embeddings,
 		Frozen: card.Frozen, Loaded: listLoaded(card.Loaded), TargetVocabulary: card.Target, Bridge: card.Bridge,
+		SourcePadding: card.SourcePadding, TargetPadding: card.TargetPadding,
 		Pairs: card.Pairs, SourceTokens: card.SourceSteps, TargetTokens: card.TargetSteps,
 		Forward: float64(card.Forward) / float64(card.TargetSteps), Backward: float64(card.Backward) / float64(card.TargetSteps), Activations: card.Activations, Step: card.Step,
 	}
@@ -210,6 +214,7 @@ func printCard(w io.Writer, c *cardJSON) {
 		fmt.Fprintf(w, "vocabularies   %s source and %s target tokens\n", formatCount(c.SourceVocabulary), formatCount(c.TargetVocabulary))
 	}
 	fmt.Fprintf(w, "bridge         %s\n", c.Bridge)
+	fmt.Fprintf(w, "padding        none; filled up to the longest of each batch, %s %% of the sources and %s %% of the targets would be\n", fixed(100*c.SourcePadding, 1), fixed(100*c.TargetPadding, 1))
 	fmt.Fprintf(w, "largest batch  %s pairs, %s source and %s target tokens\n", formatCount(c.Pairs), formatCount(c.SourceTokens), formatCount(c.TargetTokens))
 	fmt.Fprintf(w, "multiply-adds  %s forward and %s backward a target token, of matrix products\n", formatCount(int(c.Forward)), formatCount(int(c.Backward)))
 	fmt.Fprintf(w, "activations    %s MB, and %s MB with what the backward pass takes, gradients included\n", megabytes(c.Activations), megabytes(c.Step))

@@ -18,10 +18,11 @@ type Card struct {
 	Source     int    // size of the vocabulary, or of a frame
 	Target     int    // size of the vocabulary
 
-	Pairs, SourceSteps, TargetSteps int   // of the batch
-	Forward, Backward               int64 // multiply-adds of matrix products for the batch
-	Activations                     int   // bytes of the tape after the forward pass
-	Step                            int   // bytes of the tape after the step, gradients included
+	SourcePadding, TargetPadding    float64 // share of the first epoch that would be padding, if batches had any
+	Pairs, SourceSteps, TargetSteps int     // of the batch
+	Forward, Backward               int64   // multiply-adds of matrix products for the batch
+	Activations                     int     // bytes of the tape after the forward pass
+	Step                            int     // bytes of the tape after the step, gradients included
 }
 
 // TensorShape is a parameter: its full name, dotted, and its shape.
@@ -52,6 +53,7 @@ func NewCard(c Config) (*Card, error) {
 		card.Bridge = b.Bridge()
 	}
 
+	card.SourcePadding, card.TargetPadding = t.order.padding()
 	t.model.Fill(&t.batch, t.order.largest())
 	card.Pairs, card.SourceSteps, card.TargetSteps = t.batch.Source.Batch(), t.batch.Source.Steps(), t.batch.TargetOut.Steps()
 	t.tape.Reset(true, true)

@@ -16,12 +16,17 @@ const pool = 100
 // length staying in drawn order, and cut into batches, which are shuffled. So a
 // batch holds pairs of nearly one length, and everything follows from the seed
 // and the number of batches dealt.
+//
+// By both, pairs whose sources have one length are sorted by that of the target,
+// up for one length of the source and down for the next, so that targets are alike
+// across the two.
 type order struct {
 	split   components.Split
 	dealt   components.Split // as it is in the epoch
 	seed    uint64
 	size    int // pairs a batch, 0: by tokens
 	tokens  int // target tokens a batch, at most, if all were as long as the longest
+	both    bool
 	epoch   int
 	next    int // batch of the epoch
 	batches [][]int32
@@ -29,7 +34,7 @@ type order struct {
 }
 
 func newOrder(split components.Split, o components.Training, seed uint64) *order {
-	d := &order{split: split, seed: seed, size: o.BatchSize, tokens: o.BatchTokens}
+	d := &order{split: split, seed: seed, size: o.BatchSize, tokens: o.BatchTokens, both: o.BucketBy == components.ByBoth}
 	d.deal()
 	return d
 }
@@ -79,6 +84,26 @@ func (d *order) largest() []components.Pair {
 	return d.batch()
 }
 
+// padding is the share of sources and of targets that would be padding if every
+// one were as long as the longest of its batch, over the epoch.
+func (d *order) padding() (source, target float64) {
+	var steps, padded [2]int
+	for _, batch := range d.batches {
+		var longest [2]int
+		for _, i := range batch {
+			p := d.dealt.Pair(int(i))
+			for side, n := range [2]int{p.SourceSteps(), len(p.Target) + 1} {
+				steps[side] += n
+				longest[side] = max(longest[side], n)
+			}
+		}
+		for side, n := range longest {
+			padded[side] += len(batch) * n
+		}
+	}
+	return 1 - float64(steps[0])/float64(padded[0]), 1 - float64(steps[1])/float64(padded[1])
+}
+
 // deal makes the batches of the epoch.
 func (d *order) deal() {
 	rng := rand.New(rand.NewPCG(d.seed, uint64(d.epoch)))
@@ -99,7 +124,16 @@ func (d *order) deal() {
 		n := d.poolSize(indices, lengths)
 		together := indices[:n]
 		indices = indices[n:]
-		slices.SortStableFunc(together, func(a, b int32) int { return cmp.Compare(lengths[a][0], lengths[b][0]) })
+		slices.SortStableFunc(together, func(a, b int32) int {
+			p, q := lengths[a], lengths[b]
+			switch {
+			case p[0] != q[0] || !d.both:
+				return cmp.Compare(p[0], q[0])
+			case p[0]%2 == 1:
+				p, q = q, p
+			}
+			return cmp.Compare(p[1], q[1])
+		})
 		for len(together) > 0 {
 			n := d.batchSize(together, lengths)
 			d.batches = append(d.batches, together[:n])

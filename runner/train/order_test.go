@@ -2,11 +2,16 @@ package train
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
 	"exp/components"
+	"exp/components/componenttest"
+	"exp/components/standard"
 )
 
 // numbered returns n pairs of many lengths, of which the first source token is
@@ -42,6 +47,8 @@ var orders = map[string]components.Training{
 	"by tokens":          {BatchTokens: 100},
 	"by tokens, few":     {BatchTokens: 5}, // fewer than most targets have
 	"by tokens, at once": {BatchTokens: 1_000_000},
+	"by both":            {BatchTokens: 100, BucketBy: components.ByBoth},
+	"by both, by size":   {BatchSize: 8, BucketBy: components.ByBoth},
 }
 
 func TestOrder(t *testing.T) {
@@ -98,6 +105,54 @@ func TestBatchSizes(t *testing.T) {
 				t.Errorf("sources of one batch differ by up to %d tokens", spread)
 			}
 		})
+	}
+}
+
+// What padding there would be.
+func TestPadding(t *testing.T) {
+	pair := func(source, target int) components.Pair {
+		return components.Pair{Source: make([]int32, source), Target: make([]int32, target)}
+	}
+	o := newOrder(components.Pairs{pair(1, 1), pair(3, 0), pair(3, 2), pair(4, 4)}, components.Training{BatchSize: 2}, 7)
+	if source, target := o.padding(); math.Abs(source-3./14) > 1e-12 || math.Abs(target-3./14) > 1e-12 {
+		t.Errorf("%v of the sources and %v of the targets, want 3/14 of both", source, target)
+	}
+	o = newOrder(numbered(5000), components.Training{BatchTokens: 1000}, 7)
+	_, bySource := o.padding()
+	o = newOrder(numbered(5000), components.Training{BatchTokens: 1000, BucketBy: components.ByBoth}, 7)
+	if source, target := o.padding(); !(source < 0.1 && target < bySource/2) {
+		t.Errorf("%v of the sources and %v of the targets by both, %v of the targets by the source", source, target, bySource)
+	}
+}
+
+// Token batches of Multi30k, bucketed by both lengths, would have less than a tenth
+// of padding on either side, were they padded.
+func TestPaddingOfMulti30k(t *testing.T) {
+	dir := os.Getenv("EXP_DATA_DIR")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "..", "shared", "data") // beside the project's root
+	}
+	files := func(split string) []any {
+		path := filepath.Join(dir, "multi30k", "tok", split+".lc.norm.tok.")
+		return []any{path + "de.gz", path + "en.gz"}
+	}
+	if _, err := os.Stat(files("train")[0].(string)); err != nil {
+		t.Skipf("no Multi30k: %v; EXP_DATA_DIR names the folder of the data", err)
+	}
+	c := standard.Catalog()
+	task, err := componenttest.Build(t, &c.Tasks, "parallel", map[string]any{"train_files": files("train"), "valid_files": files("val"), "test_files": files("test2016")})(components.TaskDeps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := task.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tokens := range []int{1024, 2048, 4096} {
+		o := newOrder(d.Train, components.Training{BatchTokens: tokens, BucketBy: components.ByBoth}, 1)
+		if source, target := o.padding(); !(source <= 0.1 && target <= 0.1) {
+			t.Errorf("batch_tokens = %d: %v of the sources and %v of the targets", tokens, source, target)
+		}
 	}
 }
 
