@@ -201,6 +201,9 @@ func Import(path string) (File, error) {
 	if stated, ok := f.Info[checksumKey]; err == nil && ok && stated != sum {
 		err = errChecksum
 	}
+	if err != nil && !errors.Is(err, errType) {
+		err = fmt.Errorf("%w; it is cut short or damaged, or no safetensors file: copy or export it again", err)
+	}
 	if err != nil {
 		return File{}, fmt.Errorf("%s: %w", path, err)
 	}
@@ -208,7 +211,10 @@ func Import(path string) (File, error) {
 	return f, nil
 }
 
-var errChecksum = errors.New("its checksum is another one")
+var (
+	errChecksum = errors.New("its checksum is another one")
+	errType     = errors.New("not F32")
+)
 
 // parse reads a safetensors file, and computes its checksum.
 func parse(content []byte) (f File, sum string, err error) {
@@ -225,7 +231,7 @@ func parse(content []byte) (f File, sum string, err error) {
 	for _, named := range parsed.Tensors() {
 		view := named.TensorView
 		if view.DType() != safetensors.F32 {
-			return File{}, "", fmt.Errorf("tensor %s is %v, not F32", named.Name, view.DType())
+			return File{}, "", fmt.Errorf("tensor %s is %v, %w", named.Name, view.DType(), errType)
 		}
 		views[named.Name] = view
 		t := Tensor{Values: make([]float32, len(view.Data())/4)}

@@ -121,6 +121,14 @@ func TestImport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, n := range []int{0, 7, 20, len(whole) - 1} {
+		if err := os.WriteFile(path, whole[:n], 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Import(path); err == nil || !strings.HasPrefix(err.Error(), path+": ") || !strings.HasSuffix(err.Error(), "; it is cut short or damaged, or no safetensors file: copy or export it again") {
+			t.Errorf("of the first %d bytes: error is %v", n, err)
+		}
+	}
 	whole[len(whole)-1] ^= 1
 	if err := os.WriteFile(path, whole, 0o644); err != nil {
 		t.Fatal(err)
@@ -128,6 +136,45 @@ func TestImport(t *testing.T) {
 	if _, err := Import(path); !errors.Is(err, errChecksum) {
 		t.Errorf("error is %v, want one of the checksum", err)
 	}
+}
+
+// Whatever bytes a file has, they are tensors of as many numbers as their shapes say,
+// or there is an error.
+func FuzzParse(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "seed.safetensors")
+	if err := Write(path, example()); err != nil {
+		f.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Add(whole[:len(whole)-5])
+	for _, header := range []string{
+		`{}`, `{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, `{"w":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}`,
+		`{"w":{"dtype":"F32","shape":[18446744073709551615,0],"data_offsets":[0,0]}}`, `{"__metadata__":{"a":"b"}}`,
+	} {
+		f.Add(append(append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...), 1, 2, 3, 4))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		got, sum, err := parse(content)
+		if err != nil {
+			return
+		}
+		for name, tensor := range got.Tensors {
+			size := 1
+			for _, n := range tensor.Shape {
+				size *= n
+			}
+			if size != len(tensor.Values) {
+				t.Errorf("%s has the shape %v and %d numbers", name, tensor.Shape, len(tensor.Values))
+			}
+		}
+		if _, again, err := parse(bytes.Clone(content)); err != nil || again != sum {
+			t.Errorf("the checksum is %s, then %s (%v)", sum, again, err)
+		}
+	})
 }
 
 // Of the files that were saved, so many are kept; what is read is the newest that is
