@@ -183,7 +183,7 @@ func TestFrozen(t *testing.T) {
 	}
 }
 
-func write(t *testing.T, text string) string {
+func write(t testing.TB, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "vectors.txt")
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
@@ -248,4 +248,26 @@ func TestReadVectors(t *testing.T) {
 	if _, err := components.ReadVectors(filepath.Join(t.TempDir(), "none"), v); !os.IsNotExist(err) {
 		t.Errorf("error is %v", err)
 	}
+}
+
+// Whatever a file is, its vectors are of one size and of tokens of the vocabulary,
+// or the error names it.
+func FuzzVectors(f *testing.F) {
+	for _, seed := range []string{"a 1 2e-1 -3\nz 4 4 4\nb b 0.5 6 7\n", "5 3\na 1 0.2 -3 \r\n3 1 2 3", "a 0x1p-2 1_0\n", "a\n", "\n4 3\n", " 1\n  1\n", "a 1e39\n"} {
+		f.Add(seed)
+	}
+	v := components.NewVocabulary([]string{"a", "b b", "", " ", "3"})
+	f.Fuzz(func(t *testing.T, text string) {
+		path := write(t, text)
+		vectors, err := components.ReadVectors(path, v)
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), path+":") {
+				t.Errorf("the error %q does not name the file", err)
+			}
+			return
+		}
+		if vectors.Found() < 1 || vectors.Found() > vectors.Wanted() || vectors.Size < 1 || vectors.Line < 1 || vectors.Line > 1+strings.Count(text, "\n") {
+			t.Errorf("of %q: %d of %d tokens, vectors of %d from line %d on", text, vectors.Found(), vectors.Wanted(), vectors.Size, vectors.Line)
+		}
+	})
 }
