@@ -439,9 +439,16 @@ func (b *bpe) read(path string) error {
 			return lines.fault("not a merge \"left right\": %.60q", lines.text)
 		}
 		var p pair
-		for side, token := range map[*int32]string{&p.left: left, &p.right: right} {
+		for _, side := range []struct {
+			symbol *int32
+			token  string
+		}{{&p.left, left}, {&p.right, right}} {
+			token := side.token
 			id, known := b.ids[token]
 			if !known {
+				if strings.HasSuffix(token, "</w>") {
+					return lines.fault("%q ends a word with </w>, as subword-nmt writes it; here ▁ begins one, as in sentencepiece", token)
+				}
 				if utf8.RuneCountInString(token) > 1 {
 					return lines.fault("%q is made by no merge before", token)
 				}
@@ -449,7 +456,7 @@ func (b *bpe) read(path string) error {
 				b.ids[token] = id
 				b.tokens = append(b.tokens, token)
 			}
-			*side = id
+			*side.symbol = id
 		}
 		if _, ok := b.add(p); !ok {
 			return lines.fault("the merge of %q and %q is there twice, or makes a special token", left, right)

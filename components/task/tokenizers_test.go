@@ -2,8 +2,10 @@ package task
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -234,12 +236,85 @@ func TestMergesFile(t *testing.T) {
 		"m:1: not a merge":                     "a\n",
 		"m:2: not a merge":                     "a b\na b c\n",
 		"m:1: \"ab\" is made by no merge":      "ab c\n",
+		"m:2: \"e</w>\" ends a word with </w>": "#version: 0.2\nh e</w>\n",
 		"m:2: the merge of \"a\" and \"b\" is": "a b\na b\n",
 		"or makes a special token":             "< s\n<s >\n",
 	} {
 		if _, _, err := learned("bpe", map[string]any{"merges_file": write(t, "m", content)}, "a"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", content, err, want)
 		}
+	}
+}
+
+// Characters that training lacks are numbered in the order in which merges have them.
+func TestMergesNumberCharacters(t *testing.T) {
+	path := write(t, "m", "x y\nz w\n")
+	for range 20 {
+		if _, tokens := tokenizer(t, "bpe", map[string]any{"merges_file": path, "byte_fallback": false}, "a"); !slices.Equal(tokens, []string{"a", "▁", "x", "y", "xy", "z", "w", "zw"}) {
+			t.Fatalf("the tokens are %q", tokens)
+		}
+	}
+}
+
+// otherTools reads a file that another program has written, or reads.
+func otherTools(t *testing.T, name string) []string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("testdata", "other_tools", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSuffix(string(content), "\n"), "\n")
+}
+
+// Merges and vocabulary that are written give another program the tokens and the
+// numbers that they give here, and the texts back.
+func TestOtherToolsReadOurs(t *testing.T) {
+	texts := otherTools(t, "text.txt")
+	made, tokens := tokenizer(t, "bpe", map[string]any{"num_merges": 120}, slices.Concat(texts, texts)...)
+	if got, want := made.(*bpe).writeMerges(), strings.Join(otherTools(t, "merges.txt"), "\n")+"\n"; got != want {
+		t.Errorf("merges are not as they were given to the other program:\n%s", got)
+	}
+	read, again := tokenizer(t, "bpe", map[string]any{"merges_file": filepath.Join("testdata", "other_tools", "merges.txt")}, texts...)
+	if !slices.Equal(again, tokens) {
+		t.Error("the merges that were written give another vocabulary")
+	}
+	v := components.NewVocabulary(tokens)
+	for _, file := range []string{"vocab.txt", "vocab.json"} {
+		got, err := readVocabulary(filepath.Join("testdata", "other_tools", file))
+		if err != nil || !slices.Equal(got, tokens) {
+			t.Errorf("%s has another vocabulary (%v)", file, err)
+		}
+	}
+	lines := otherTools(t, "huggingface.jsonl")
+	for i, text := range otherTools(t, "held_out.txt") {
+		var theirs struct {
+			Text, Decoded string
+			Tokens        []string
+			IDs           []int32
+		}
+		if err := json.Unmarshal([]byte(lines[i]), &theirs); err != nil {
+			t.Fatal(err)
+		}
+		got := read.Cut(text)
+		if theirs.Text != text || theirs.Decoded != text || !slices.Equal(got, theirs.Tokens) || !slices.Equal(v.IDs(got), theirs.IDs) {
+			t.Errorf("%q is %q, %v; the other program has\n%q, %v and %q", text, got, v.IDs(got), theirs.Tokens, theirs.IDs, theirs.Decoded)
+		}
+	}
+}
+
+// A vocabulary of sentencepiece is read with all its tokens but the special ones.
+func TestVocabularyOfSentencepiece(t *testing.T) {
+	got, err := readVocabulary(filepath.Join("testdata", "other_tools", "sentencepiece.vocab"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, line := range otherTools(t, "sentencepiece.vocab")[3:] { // <unk>, <s>, </s>
+		token, _, _ := strings.Cut(line, "\t")
+		want = append(want, token)
+	}
+	if !slices.Equal(got, want) || len(got) < 100 {
+		t.Errorf("read %d tokens %q, want %d", len(got), got, len(want))
 	}
 }
 
