@@ -129,7 +129,7 @@ func (l *lines) next() bool {
 		l.err = l.scanner.Err()
 		if errors.Is(l.err, bufio.ErrTooLong) {
 			l.number++
-			l.err = l.fault("is longer than %d bytes", maxLine)
+			l.err = l.fault("is longer than %d bytes, which no sentence is; each pair has a line of its own", maxLine)
 		}
 		return false
 	}

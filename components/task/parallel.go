@@ -41,6 +41,9 @@ func NewParallel(o ParallelOptions, _ components.TaskDeps) (components.Task, err
 			return readAligned(files, c, do)
 		}
 		return readColumns(files[0], c, func(l *lines, columns []string) error {
+			if l.text == "" {
+				return do(l, "", "")
+			}
 			if last := max(o.SourceColumn, o.TargetColumn); len(columns) < last {
 				return l.fault("has %d columns, and column %d is wanted; tabs part them", len(columns), last)
 			}

@@ -211,7 +211,7 @@ func (t *Text) Load() (*components.Data, error) {
 	}
 	return d, held.tell(d, "pairs", func() error {
 		test := t.o.parts()[2]
-		return registry.Fault{Key: test.key, Problem: fmt.Sprintf("every pair of %s is in train_files too", strings.Join(test.files, " and "))}
+		return registry.Fault{Key: test.key, Problem: fmt.Sprintf("every pair of %s is in train_files too; name files that are not trained on", strings.Join(test.files, " and "))}
 	})
 }
 

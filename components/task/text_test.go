@@ -130,6 +130,7 @@ func TestParallel(t *testing.T) {
 		"chosen ones": {with(files(t, 1, "id\tx\ty\n1\ta\tb\n", "id\tx\ty\n2\ta\tb\n", "id\tx\ty\n3\tb\ta\n"), "header", true, "source_column", 3, "target_column", 2), "b|a", "a|b", []string{"valid: 1 pairs are in train, of 1"}},
 		"repeated":    {with(files(t, 1, "a\tb\nc\td\na\tb\na\td\n", "c\td\n", "d\tc\na\tb\n"), "deduplicate", true), "a|b ; c|d ; a|d", "d|c ; a|b", []string{"train: 1 pairs left out, which are there before", "valid: 1 pairs are in train, of 1", "test: 1 pairs are in train, of 2"}},
 		"odd":         {files(t, 1, "\ufeffa\tb\r\nc\td\r\n\t\n \tx\n", "x\ty", "y\tx\r\n"), "a|b ; c|d", "<unk>|<unk>", []string{"train: 2 pairs left out, of which a side is empty", "train: 2 lines end with CRLF, which is no part of them", "train: 1 files begin with a byte order mark, which is no part of them", "test: 1 lines end with CRLF, which is no part of them"}},
+		"empty lines": {files(t, 1, "a\tb\n\nc\td\n\n", "x\ty", "y\tx\n\n"), "a|b ; c|d", "<unk>|<unk>", []string{"train: 2 pairs left out, of which a side is empty", "test: 1 pairs left out, of which a side is empty"}},
 		"normalized":  {with(files(t, 1, "ﬁne\tx²\n", "a\tb", "b\ta"), "normalize", "nfkc"), "fine|x2", "<unk>|<unk>", nil},
 		"zipped":      {files(t, 1, zipped(t, "a\tb\n"), "b\ta", zipped(t, "a\ta")), "a|b", "a|a", []string{"test: 1 other pairs have a source that is in train, of 1"}},
 		"apart":       {with(files(t, 1, "a\tb\n", "b\ta", "a\ta"), "tokenizers", []map[string]any{{"type": "words"}, {"type": "words"}}), "a|b", "a|a", []string{"test: 1 other pairs have a source that is in train, of 1"}},
@@ -329,7 +330,7 @@ func TestBadFiles(t *testing.T) {
 		"bad.en: ends after line 2, and ":                                             train(german, "a\nb\n"),
 		"bad.de: ends after line 1, and ":                                             train("a", "a\nb\n"),
 		"bad.de:2: byte 4 is 0xff, which is not UTF-8":                                train("a\nü \xff\nb\n", english),
-		"bad.de:2: is longer than 1048576 bytes":                                      train("a\n"+strings.Repeat("x", 3<<20), english),
+		"bad.de:2: is longer than 1048576 bytes, which no sentence is":                train("a\n"+strings.Repeat("x", 3<<20), english),
 		"the file is cut short or damaged":                                            train(zipped(t, german)[:30], english),
 		"bad.de: unexpected EOF; the file is cut short or damaged":                    train("\x1f\x8bno", english),
 		"bad:3: has 1 columns, and column 2 is wanted":                                with(good(), "train_files", []string{write(t, "bad", "a\tb\nc\td\ne\n")}),
@@ -339,6 +340,7 @@ func TestBadFiles(t *testing.T) {
 		"max_length: must be at least 0":                                              with(good(), "max_length", -1),
 		"tokenizers[0].merges_file: open none: no such file":                          with(good(), "tokenizers", []map[string]any{{"type": "bpe", "merges_file": "none"}}),
 		"test_files: every pair of ":                                                  with(good(), "test_files", []string{write(t, "copy.de", german), write(t, "copy.en", english)}),
+		" is in train_files too; name files that are not trained on":                  func() map[string]any { set := good(); return with(set, "test_files", set["train_files"]) }(),
 		"EXP_DATA_DIR is not set":                                                     with(good(), "test_files", []string{"$EXP_DATA_DIR/x"}),
 	} {
 		t.Setenv("EXP_DATA_DIR", "")
