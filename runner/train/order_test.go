@@ -125,9 +125,9 @@ func TestPadding(t *testing.T) {
 	}
 }
 
-// Token batches of Multi30k, bucketed by both lengths, would have less than a tenth
-// of padding on either side, were they padded.
-func TestPaddingOfMulti30k(t *testing.T) {
+// multi30k loads the data, in words; where it is not, the test is skipped.
+func multi30k(t testing.TB) *components.Data {
+	t.Helper()
 	dir := os.Getenv("EXP_DATA_DIR")
 	if dir == "" {
 		dir = filepath.Join("..", "..", "..", "shared", "data") // beside the project's root
@@ -148,10 +148,30 @@ func TestPaddingOfMulti30k(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return d
+}
+
+// Token batches of Multi30k, bucketed by both lengths, would have less than a tenth
+// of padding on either side, were they padded.
+func TestPaddingOfMulti30k(t *testing.T) {
+	d := multi30k(t)
 	for _, tokens := range []int{1024, 2048, 4096} {
 		o := newOrder(d.Train, components.Training{BatchTokens: tokens, BucketBy: components.ByBoth}, 1)
-		if source, target := o.padding(); !(source <= 0.1 && target <= 0.1) {
+		source, target := o.padding()
+		t.Logf("batch_tokens = %d: %.1f %% of the sources, %.1f %% of the targets, %d batches", tokens, 100*source, 100*target, len(o.batches))
+		if !(source <= 0.1 && target <= 0.1) {
 			t.Errorf("batch_tokens = %d: %v of the sources and %v of the targets", tokens, source, target)
+		}
+	}
+}
+
+// From the files of Multi30k to the batches of an epoch.
+func BenchmarkMulti30kToBatches(b *testing.B) {
+	for b.Loop() {
+		o := newOrder(multi30k(b).Train, components.Training{BatchTokens: 2048, BucketBy: components.ByBoth}, 1)
+		var batch components.Batch
+		for range o.batches {
+			batch.Fill(o.batch())
 		}
 	}
 }
