@@ -88,16 +88,23 @@ func scaledDotProduct[F kernel.Float](t *Tape, q, k, v Columns, queries, keys Sp
 
 // attentionRows is the spans as the kernel wants them.
 func attentionRows(t *Tape, queries, keys Spans) []kernel.AttentionRows {
+	rows := newRows(t, queries.Batch())
+	for b := range rows {
+		rows[b] = rowsAt(queries, keys, b)
+	}
+	return rows
+}
+
+func rowsAt(queries, keys Spans, b int) kernel.AttentionRows {
+	return kernel.AttentionRows{Query: queries.Starts[b], Queries: queries.Lengths[b], Key: keys.Starts[b], Keys: keys.Lengths[b]}
+}
+
+func newRows(t *Tape, n int) []kernel.AttentionRows {
 	const size = int(unsafe.Sizeof(kernel.AttentionRows{})) / 4
-	n := queries.Batch()
 	if n == 0 {
 		return nil
 	}
-	rows := unsafe.Slice((*kernel.AttentionRows)(unsafe.Pointer(unsafe.SliceData(Ints(t, n*size)))), n)
-	for b := range rows {
-		rows[b] = kernel.AttentionRows{Query: queries.Starts[b], Queries: queries.Lengths[b], Key: keys.Starts[b], Keys: keys.Lengths[b]}
-	}
-	return rows
+	return unsafe.Slice((*kernel.AttentionRows)(unsafe.Pointer(unsafe.SliceData(Ints(t, n*size)))), n)
 }
 
 // columnsOf is the values of c's columns, from the first on.
@@ -165,8 +172,10 @@ func (op *scaledDotProductOp[F]) Backward() {
 //	weights = softmax(scores)   [T, S]
 //	context = weights values    [T, D]
 //
-// with queries, keys and the results as in [ScaledDotProduct]. Scores and tanh
-// are computed again in the backward pass, for a block of queries at a time.
+// with queries, keys and the results as in [ScaledDotProduct]. Memory is linear in
+// the lengths as there: the weights are kept where a query has no more keys than
+// it has elements, else computed again in the backward pass, for some queries at a
+// time.
 func AdditiveAttention(t *Tape, q, k, v, values *Var, queries, keys Spans) (context, weights *Var) {
 	if t.dtype == Float32 {
 		return additiveAttention[float32](t, q, k, v, values, queries, keys)
@@ -176,11 +185,14 @@ func AdditiveAttention(t *Tape, q, k, v, values *Var, queries, keys Spans) (cont
 
 type additiveAttentionOp[F kernel.Float] struct {
 	q, k, v, values, context *Var
-	queries, keys            Spans
+	sequences                []kernel.AttentionRows // at most additiveBlock queries of one
+	weights                  []F                    // of all sequences, or nil
 }
 
-// additiveBlock is how many queries are scored at a time.
-const additiveBlock = 32
+const (
+	additiveBlock = 32      // queries of a sequence that are scored at a time
+	additivePart  = 1 << 14 // scores at a time, or those of a block, where the weights are not kept
+)
 
 func additiveAttention[F kernel.Float](t *Tape, q, k, v, values *Var, queries, keys Spans) (context, weights *Var) {
 	A := v.Dim(0)
@@ -191,73 +203,120 @@ func additiveAttention[F kernel.Float](t *Tape, q, k, v, values *Var, queries, k
 	if q.storage == k.storage { // the kernel's gradients must not overlap
 		k = Scale(t, k, 1)
 	}
-	op := additiveAttentionOp[F]{q, k, v, values, t.New(q.Rows(), values.Dim(-1)), queries, keys}
-	longest, S, D := queries.Longest(), keys.Longest(), values.Dim(-1)
+	op := additiveAttentionOp[F]{q: q, k: k, v: v, values: values, context: t.New(q.Rows(), values.Dim(-1))}
+	op.sequences = additiveBlocks(t, queries, keys)
+	S, longest := keys.Longest(), queries.Longest()
 	if t.keepWeights {
 		weights = t.Zero(queries.Batch(), 1, longest, S)
 		weights.storage.constant = true
 	}
-	w := kept[F](t, additiveBlock*S)
-	for b := range queries.Batch() {
-		first, seen := keys.At(b)
-		op.blocks(b, func(from, n, query int) {
-			op.weigh(w, first, seen, query, n)
-			kernel.Gemm(false, false, n, D, seen, w, seen, Values[F](values)[first*D:], D, Values[F](op.context)[query*D:], D, false)
-			for i := range n {
-				if weights != nil {
-					copy(Values[F](weights)[(b*longest+from+i)*S:][:seen], w[i*seen:])
-				}
-			}
-		})
+	var w []F
+	if t.recording && S <= A {
+		op.weights = Floats[F](t, scoresOf(op.sequences))
+	} else {
+		w = kept[F](t, max(additivePart, additiveBlock*S))
 	}
-	giveBack(t, w)
+	op.parts(w, func(part []kernel.AttentionRows, w []F) {
+		kernel.AdditiveAttention(A, values.Dim(-1), part, Values[F](q), Values[F](k), Values[F](v), Values[F](values), w, Values[F](op.context))
+		if weights != nil {
+			op.copyWeights(Values[F](weights), part, w, queries, S)
+		}
+	})
+	if w != nil {
+		giveBack(t, w)
+	}
 	if t.recording {
 		*Record[additiveAttentionOp[F]](t) = op
 	}
 	return op.context, weights
 }
 
-// blocks calls f for each block of queries of sequence b: the number of its first
-// query in the sequence, how many there are, and the row of the first.
-func (op *additiveAttentionOp[F]) blocks(b int, f func(from, n, row int)) {
-	start, length := op.queries.At(b)
-	for from := 0; from < length; from += additiveBlock {
-		f(from, min(additiveBlock, length-from), start+from)
+// additiveBlocks is the spans in blocks of at most additiveBlock queries.
+func additiveBlocks(t *Tape, queries, keys Spans) []kernel.AttentionRows {
+	n := 0
+	for _, length := range queries.Lengths {
+		n += (int(length) + additiveBlock - 1) / additiveBlock
+	}
+	blocks, i := newRows(t, n), 0
+	for b := range queries.Batch() {
+		for r := rowsAt(queries, keys, b); r.Queries > 0; i++ {
+			blocks[i] = r
+			blocks[i].Queries = min(r.Queries, additiveBlock)
+			r.Query, r.Queries = r.Query+blocks[i].Queries, r.Queries-blocks[i].Queries
+		}
+	}
+	return blocks
+}
+
+func scoresOf(sequences []kernel.AttentionRows) int {
+	n := 0
+	for _, r := range sequences {
+		n += int(r.Queries) * int(r.Keys)
+	}
+	return n
+}
+
+// parts calls f for some sequences at a time, with room for their weights in w, or
+// for all with the weights that are kept.
+func (op *additiveAttentionOp[F]) parts(w []F, f func(part []kernel.AttentionRows, w []F)) {
+	if op.weights != nil {
+		f(op.sequences, op.weights)
+		return
+	}
+	for rest := op.sequences; len(rest) > 0; {
+		n, scores := 1, scoresOf(rest[:1])
+		for n < len(rest) && scores+scoresOf(rest[n:n+1]) <= additivePart {
+			scores += scoresOf(rest[n : n+1])
+			n++
+		}
+		f(rest[:n], w)
+		rest = rest[n:]
 	}
 }
 
-// weigh writes the weights [n, seen] of n queries from a row on to the keys from
-// first on.
-func (op *additiveAttentionOp[F]) weigh(w []F, first, seen, query, n int) {
-	A := op.v.Dim(0)
-	kernel.AdditiveScores(n, seen, A, Values[F](op.q)[query*A:], Values[F](op.k)[first*A:], Values[F](op.v), w, seen)
-	kernel.SoftmaxRows(n, seen, w, seen, nil)
+// copyWeights copies the weights of a part to those of all, [B, 1, T, S].
+func (op *additiveAttentionOp[F]) copyWeights(all []F, part []kernel.AttentionRows, w []F, queries Spans, S int) {
+	for _, r := range part {
+		b := 0
+		for start, length := queries.At(b); int(r.Query) < start || int(r.Query) >= start+length; start, length = queries.At(b) {
+			b++
+		}
+		first := b*queries.Longest() + int(r.Query-queries.Starts[b])
+		for i := range int(r.Queries) {
+			copy(all[(first+i)*S:][:r.Keys], w)
+			w = w[r.Keys:]
+		}
+	}
 }
 
-// Backward, block by block: dvalues += weightsᵀ dy; dw = dy valuesᵀ; ds through
-// the softmax; then what the scores imply.
+// Backward: dvalues += weightsᵀ dy; dw = dy valuesᵀ; ds through the softmax; then
+// what the scores imply.
 func (op *additiveAttentionOp[F]) Backward() {
 	if !op.context.HasGrad() {
 		return
 	}
-	t, A, D := op.context.storage.tape, op.v.Dim(0), op.values.Dim(-1)
-	dq, dk, dv := gradOrScratch[F](op.q), gradOrScratch[F](op.k), gradOrScratch[F](op.v)
-	scored := !op.q.Constant() || !op.k.Constant() || !op.v.Constant()
-	w, ds := Floats[F](t, additiveBlock*op.keys.Longest()), Floats[F](t, additiveBlock*op.keys.Longest())
-	for b := range op.queries.Batch() {
-		first, seen := op.keys.At(b)
-		op.blocks(b, func(_, n, query int) {
-			op.weigh(w, first, seen, query, n)
-			dy := Grad[F](op.context)[query*D:]
-			if !op.values.Constant() {
-				kernel.Gemm(true, false, seen, D, n, w, seen, dy, D, Grad[F](op.values)[first*D:], D, true)
-			}
-			if scored {
-				kernel.Gemm(false, true, n, seen, D, dy, D, Values[F](op.values)[first*D:], D, ds, seen, false)
-				kernel.SoftmaxRowsBackward(n, seen, ds, w, ds, seen, 1)
-				kernel.AdditiveScoresBackward(n, seen, A, Values[F](op.q)[query*A:], Values[F](op.k)[first*A:], Values[F](op.v),
-					ds, seen, dq[query*A:], dk[first*A:], dv)
-			}
-		})
+	t, A, S := op.context.storage.tape, op.v.Dim(0), 0
+	var w, ds, dq, dk, dv, dvalues []F
+	if op.weights == nil {
+		for _, r := range op.sequences {
+			S = max(S, int(r.Keys))
+		}
+		w = Floats[F](t, max(additivePart, additiveBlock*S))
+		ds = Floats[F](t, len(w))
+	} else {
+		ds = Floats[F](t, len(op.weights))
 	}
+	if !op.q.Constant() || !op.k.Constant() || !op.v.Constant() {
+		dq, dk, dv = gradOrScratch[F](op.q), gradOrScratch[F](op.k), gradOrScratch[F](op.v)
+	}
+	if !op.values.Constant() {
+		dvalues = Grad[F](op.values)
+	}
+	q, k, v, values := Values[F](op.q), Values[F](op.k), Values[F](op.v), Values[F](op.values)
+	op.parts(w, func(part []kernel.AttentionRows, w []F) {
+		if op.weights == nil {
+			kernel.AdditiveAttention(A, op.values.Dim(-1), part, q, k, v, values, w, nil)
+		}
+		kernel.AdditiveAttentionBackward(A, op.values.Dim(-1), part, q, k, v, values, w, Grad[F](op.context), ds, dq, dk, dv, dvalues)
+	})
 }

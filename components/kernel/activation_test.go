@@ -288,6 +288,11 @@ func TestFusedSizesPanic(t *testing.T) {
 		{"CrossEntropy: targets[1] is 3; want 0 to 2, or -1 to ignore", func() { CrossEntropy(2, 3, x, ids, -1, 0, 1, nil, nil) }},
 		{"AdditiveScores: scores is stored [2 5]", func() { AdditiveScores(2, 5, 1, x, x, x, x, 20) }},
 		{"AdditiveScoresBackward: dk has 5 elements", func() { AdditiveScoresBackward(1, 2, 3, x, x, x, x, 2, x, x[:5], x) }},
+		{"AdditiveAttention: sequence 0 is {Query:0 Queries:-1", func() { AdditiveAttention(1, 1, []AttentionRows{{0, -1, 0, 1}}, x, x, x, x, x, x) }},
+		{"AdditiveAttention: w has 3 elements; want at least 4", func() { AdditiveAttention(1, 1, []AttentionRows{{0, 2, 0, 2}}, x, x, x, x, x[:3], x) }},
+		{"AdditiveAttentionBackward: dvalues has 1 elements", func() {
+			AdditiveAttentionBackward(1, 1, []AttentionRows{{0, 2, 0, 2}}, x, x, x, x, x, x, nil, nil, nil, nil, x[:1])
+		}},
 	} {
 		t.Run(c.want, func(t *testing.T) {
 			defer func() {
@@ -302,7 +307,7 @@ func TestFusedSizesPanic(t *testing.T) {
 
 func TestFusedAllocateNothing(t *testing.T) {
 	const n = 20
-	x, y, ids := make([]float32, 4*n), make([]float32, 4*n), []int32{1}
+	x, y, ids, rows := make([]float32, 4*n), make([]float32, 4*n), []int32{1}, []AttentionRows{{0, 1, 0, 1}}
 	for _, path := range available {
 		usePath(t, path)
 		if allocs := testing.AllocsPerRun(20, func() {
@@ -319,6 +324,8 @@ func TestFusedAllocateNothing(t *testing.T) {
 			CrossEntropy(1, n, x, ids, -1, 0.1, 1, y, y)
 			AdditiveScores(1, 1, n, x, x, x, y, 1)
 			AdditiveScoresBackward(1, 1, n, x, x, x, x, 1, y, y[n:], y[2*n:])
+			AdditiveAttention(n, 1, rows, x, x, x, x, y, nil)
+			AdditiveAttentionBackward(n, 1, rows, x, x, x, x, x, x, y[3*n:], y, y[n:], y[2*n:], nil)
 		}); allocs != 0 {
 			t.Errorf("%v: %g allocations", path, allocs)
 		}

@@ -1,6 +1,8 @@
 #include "additive.h"
 #include "activation.h"
+#include "gemm.h"
 #include "lanes.h"
+#include "softmax.h"
 
 EXP_INLINE float score1(int64_t a, const float *q, const float *k, const float *v) {
 	float lane[EXP_LANES] = {0};
@@ -151,4 +153,41 @@ void exp_additive_scores(int64_t t, int64_t s, int64_t a, const float *q, const 
 void exp_additive_scores_backward(int64_t t, int64_t s, int64_t a, int64_t lda, const float *q, const float *k, const float *v,
                                   const float *dscores, int64_t ld, float *dq, float *dk, float *dv) {
 	EXP_CALL_WIDE(backward, t, s, a, lda, q, k, v, dscores, ld, dq, dk, dv);
+}
+
+void exp_additive_attention(int64_t a, int64_t d, int64_t sequences, const struct exp_attention_rows *rows, const float *q,
+                            const float *k, const float *v, const float *values, float *w, float *y) {
+	for (const struct exp_attention_rows *r = rows; r < rows + sequences; r++) {
+		const int64_t m = r->queries, n = r->keys;
+		if (n > 0) {
+			exp_additive_scores(m, n, a, q + r->query * a, k + r->key * a, v, w, n);
+			exp_softmax_rows(m, n, w, n, NULL);
+		}
+		if (y) exp_multiply_rows(0, EXP_FROM_ZERO, m, d, n, w, n, values + r->key * d, d, y + r->query * d, d);
+		w += m * n;
+	}
+}
+
+void exp_additive_attention_backward(int64_t d, int64_t sequences, const struct exp_attention_rows *rows, const float *values,
+                                     const float *w, const float *dy, float *dvalues, float *ds, float *scratch) {
+	for (const struct exp_attention_rows *r = rows; r < rows + sequences; r++) {
+		const int64_t m = r->queries, n = r->keys;
+		const float *dyr = dy + r->query * d;
+		if (dvalues) exp_multiply_rows(1, EXP_FROM_C, n, d, m, w, n, dyr, d, dvalues + r->key * d, d);
+		if (ds && n > 0) {
+			exp_gemm(0, 1, m, n, d, dyr, d, values + r->key * d, d, ds, n, 0, 0, EXP_B_PACK, scratch);
+			exp_softmax_rows_backward(m, n, ds, w, ds, n, 1);
+			ds += m * n;
+		}
+		w += m * n;
+	}
+}
+
+void exp_additive_gradients(int64_t a, int64_t lda, int64_t sequences, const struct exp_attention_rows *rows, const float *q,
+                            const float *k, const float *v, const float *ds, float *dq, float *dk, float *dv) {
+	for (const struct exp_attention_rows *r = rows; r < rows + sequences; r++) {
+		const int64_t m = r->queries, n = r->keys, at_q = r->query * lda, at_k = r->key * lda;
+		exp_additive_scores_backward(m, n, a, lda, q + at_q, k + at_k, v, ds, n, dq + at_q, dk + at_k, dv);
+		ds += m * n;
+	}
 }

@@ -5,9 +5,17 @@ package kernel
 #cgo nocallback exp_additive_scores
 #cgo noescape exp_additive_scores_backward
 #cgo nocallback exp_additive_scores_backward
+#cgo noescape exp_additive_attention
+#cgo nocallback exp_additive_attention
+#cgo noescape exp_additive_attention_backward
+#cgo nocallback exp_additive_attention_backward
+#cgo noescape exp_additive_gradients
+#cgo nocallback exp_additive_gradients
 #include "additive.h"
 */
 import "C"
+
+import "fmt"
 
 // AdditiveScores scores t queries against s keys of size a (Bahdanau et al.
 // 2015, A.1.2): for q [t, a], k [s, a], v [a], and i < t, j < s
@@ -106,6 +114,184 @@ func additiveScoresBackwardReference[F Float](t, s, a int, q, k, v, dScores []F,
 			}
 		}
 	}
+}
+
+// AdditiveAttention is attention with the scores of [AdditiveScores]: for the
+// queries [rows, A] of each sequence and its keys [rows, A], and values [rows, D]
+// that lie as the keys do
+//
+//	w    = softmax(scores)     in lanes, see the package comment
+//	y[i] = Σ_j w[i][j] values[j]    a chain in ascending j
+//
+// w is the weights [queries, keys] of one sequence after the other. Without y the
+// weights are all. A query without a key gets a zero context.
+func AdditiveAttention[F Float](a, d int, sequences []AttentionRows, q, k, v, values, w, y []F) {
+	scores := checkAdditiveAttention("AdditiveAttention", a, d, sequences, len(q), len(k), len(v), len(values), len(w), len(y))
+	if y != nil {
+		count(scores, 1, d)
+	}
+	if native[F]() {
+		additiveAttentions.parallel(len(sequences), scores*(a+d/multiplyAddsPerNanosecond), additiveAttention{
+			a: a, d: d, sequences: sequences, q: ptr(q), k: ptr(k), v: ptr(v), values: ptr(values), w: ptr(w), y: ptr(y),
+		})
+		return
+	}
+	for _, r := range sequences {
+		m, n, query, key := r.in()
+		AdditiveScores(m, n, a, q[query*a:], k[key*a:], v, w, n)
+		SoftmaxRows(m, n, w, n, nil)
+		if y != nil {
+			gemmReference(false, false, m, d, n, w, n, values[key*d:], d, y[query*d:], d, false)
+		}
+		w = w[m*n:]
+	}
+}
+
+// AdditiveAttentionBackward adds what the gradient dy of y implies for the
+// weights w of [AdditiveAttention] to dvalues, unless it is nil, and to dq, dk
+// and dv, unless all are nil: sequence after sequence
+//
+//	dvalues[j] += w[i][j] dy[i]                       a chain in ascending i
+//	dw[i][j] = Σ_p dy[i][p] values[j][p]              a chain in ascending p
+//	ds[i][j] = w[i][j] * (dw[i][j] - Σ_l w[i][l] dw[i][l])    in lanes
+//
+// and then as [AdditiveScoresBackward]. ds is as long as w; what it holds is lost.
+func AdditiveAttentionBackward[F Float](a, d int, sequences []AttentionRows, q, k, v, values, w, dy, ds, dq, dk, dv, dvalues []F) {
+	const op = "AdditiveAttentionBackward"
+	scores := checkAdditiveAttention(op, a, d, sequences, len(q), len(k), len(v), len(values), len(w), len(dy))
+	if dvalues != nil {
+		_, keys := extent(sequences)
+		checkLength(op, "dvalues", len(dvalues), keys*d)
+		count(scores, 1, d)
+	}
+	if dv != nil {
+		checkLength(op, "ds", len(ds), scores)
+		queries, keys := extent(sequences)
+		checkLength(op, "dq", len(dq), queries*a)
+		checkLength(op, "dk", len(dk), keys*a)
+		checkLength(op, "dv", len(dv), a)
+		count(scores, 1, d)
+	} else {
+		ds = nil
+	}
+	if native[F]() {
+		b := additiveAttentionBackward{d: d, sequences: sequences, values: ptr(values), w: ptr(w), dy: ptr(dy), dvalues: ptr(dvalues), ds: ptr(ds)}
+		if apart(sequences) {
+			additiveAttentionBackwards.parallel(len(sequences), 2*scores*d/multiplyAddsPerNanosecond, b)
+		} else {
+			b.Range(0, len(sequences))
+		}
+		if dv != nil {
+			additiveGradients.parallel(units(a, unitColumns), scores*a, additiveGradient{
+				a: a, sequences: sequences, q: ptr(q), k: ptr(k), v: ptr(v), ds: ptr(ds), dq: ptr(dq), dk: ptr(dk), dv: ptr(dv),
+			})
+		}
+		return
+	}
+	for _, r := range sequences {
+		m, n, query, key := r.in()
+		if dvalues != nil {
+			gemmReference(true, false, n, d, m, w, n, dy[query*d:], d, dvalues[key*d:], d, true)
+		}
+		if dv != nil {
+			gemmReference(false, true, m, n, d, dy[query*d:], d, values[key*d:], d, ds, n, false)
+			SoftmaxRowsBackward(m, n, ds, w, ds, n, 1)
+			AdditiveScoresBackward(m, n, a, q[query*a:], k[key*a:], v, ds, n, dq[query*a:], dk[key*a:], dv)
+		}
+		w = w[m*n:]
+	}
+}
+
+var (
+	additiveAttentions         calls[additiveAttention]
+	additiveAttentionBackwards calls[additiveAttentionBackward]
+	additiveGradients          calls[additiveGradient]
+)
+
+type additiveAttention struct {
+	a, d                  int
+	sequences             []AttentionRows
+	q, k, v, values, w, y *C.float
+}
+
+// Range computes sequences.
+func (x additiveAttention) Range(from, to int) {
+	if from == to {
+		return
+	}
+	C.exp_additive_attention(C.int64_t(x.a), C.int64_t(x.d), C.int64_t(to-from), attentionRows(x.sequences[from:]), x.q, x.k, x.v, x.values,
+		at(x.w, scoresOf(x.sequences[:from])), x.y)
+}
+
+type additiveAttentionBackward struct {
+	d                          int
+	sequences                  []AttentionRows
+	values, w, dy, dvalues, ds *C.float
+}
+
+// Range computes sequences.
+func (x additiveAttentionBackward) Range(from, to int) {
+	if from == to {
+		return
+	}
+	first := scoresOf(x.sequences[:from])
+	s := scratchPool.Get().(*scratch)
+	defer scratchPool.Put(s)
+	C.exp_additive_attention_backward(C.int64_t(x.d), C.int64_t(to-from), attentionRows(x.sequences[from:]), x.values,
+		at(x.w, first), x.dy, x.dvalues, at(x.ds, first), &s[0])
+}
+
+type additiveGradient struct {
+	a                       int
+	sequences               []AttentionRows
+	q, k, v, ds, dq, dk, dv *C.float
+}
+
+// Range computes units of columns of the gradients.
+func (x additiveGradient) Range(from, to int) {
+	from, to = from*unitColumns, min(to*unitColumns, x.a)
+	C.exp_additive_gradients(C.int64_t(to-from), C.int64_t(x.a), C.int64_t(len(x.sequences)), attentionRows(x.sequences),
+		at(x.q, from), at(x.k, from), at(x.v, from), x.ds, at(x.dq, from), at(x.dk, from), at(x.dv, from))
+}
+
+// scoresOf is how many scores the sequences have.
+func scoresOf(sequences []AttentionRows) int {
+	n := 0
+	for _, r := range sequences {
+		n += int(r.Queries) * int(r.Keys)
+	}
+	return n
+}
+
+// extent is how many rows of queries and of keys the sequences reach over.
+func extent(sequences []AttentionRows) (queries, keys int) {
+	for _, r := range sequences {
+		queries, keys = max(queries, int(r.Query+r.Queries)), max(keys, int(r.Key+r.Keys))
+	}
+	return queries, keys
+}
+
+// in is a sequence's number of queries and of keys, and the first of each.
+func (r AttentionRows) in() (queries, keys, query, key int) {
+	return int(r.Queries), int(r.Keys), int(r.Query), int(r.Key)
+}
+
+// checkAdditiveAttention panics unless the sequences lie within their matrices,
+// and returns how many scores they have.
+func checkAdditiveAttention(op string, a, d int, sequences []AttentionRows, lenQ, lenK, lenV, lenValues, lenW, lenY int) int {
+	for i, r := range sequences {
+		if r.Query < 0 || r.Queries < 0 || r.Key < 0 || r.Keys < 0 {
+			panic(fmt.Sprintf("kernel: %s: sequence %d is %+v; want no negative number", op, i, r))
+		}
+	}
+	queries, keys := extent(sequences)
+	checkAdditive(op, queries, keys, a, lenQ, lenK, lenV)
+	checkLength(op, "values", lenValues, keys*d)
+	if lenY > 0 {
+		checkLength(op, "y", lenY, queries*d)
+	}
+	checkLength(op, "w", lenW, scoresOf(sequences))
+	return scoresOf(sequences)
 }
 
 func checkAdditive(op string, t, s, a, lenQ, lenK, lenV int) {

@@ -73,6 +73,64 @@ func TestAdditiveEqualsReference(t *testing.T) {
 	})
 }
 
+// additiveSequences is two or three sequences, one perhaps without queries or
+// keys, and how many queries, keys and scores there are.
+func additiveSequences(rng *rand.Rand) (sequences []AttentionRows, queries, keys, scores int) {
+	for range 2 + rng.IntN(2) {
+		r := AttentionRows{int32(queries), int32(rng.IntN(4)), int32(keys), int32(rng.IntN(20))}
+		sequences = append(sequences, r)
+		queries, keys, scores = queries+int(r.Queries), keys+int(r.Keys), scores+int(r.Queries*r.Keys)
+	}
+	return sequences, queries, keys, scores
+}
+
+func TestAdditiveAttentionEqualsReference(t *testing.T) {
+	onNativePaths(t, func(t *testing.T, rng *rand.Rand, a int) {
+		sequences, queries, keys, scores := additiveSequences(rng)
+		d := rng.IntN(40)
+		q, k, v, values := wide(rng, queries*a), awkward(rng, keys*a), awkward(rng, a), awkward(rng, keys*d)
+		dy, dq, dk, dv, dvalues := awkward(rng, queries*d), awkward(rng, queries*a), awkward(rng, keys*a), awkward(rng, a), awkward(rng, keys*d)
+		results := func() [][]float32 {
+			w, y, ds := make([]float32, scores), make([]float32, queries*d), make([]float32, scores)
+			dq, dk, dv, dvalues := slices.Clone(dq), slices.Clone(dk), slices.Clone(dv), slices.Clone(dvalues)
+			AdditiveAttention(a, d, sequences, q, k, v, values, w, y)
+			AdditiveAttentionBackward(a, d, sequences, q, k, v, values, w, dy, ds, dq, dk, dv, dvalues)
+			alone := slices.Clone(values)
+			AdditiveAttentionBackward(a, d, sequences, q, k, v, values, w, dy, nil, nil, nil, nil, alone)
+			again := make([]float32, scores)
+			AdditiveAttention(a, d, sequences, q, k, v, values, again, nil)
+			return [][]float32{w, y, dq, dk, dv, dvalues, alone, again}
+		}
+		got := results()
+		native := active
+		setPath(pathReference)
+		want := results()
+		setPath(native)
+		for i, name := range []string{"w", "y", "dq", "dk", "dv", "dvalues", "dvalues alone", "w again"} {
+			same(t, "AdditiveAttention: "+name, a, got[i], want[i])
+		}
+	})
+}
+
+func TestAdditiveAttentionGradients(t *testing.T) {
+	rng := rand.New(rand.NewPCG(35, 36))
+	sequences := []AttentionRows{{0, 2, 0, 3}, {2, 1, 3, 0}, {3, 1, 3, 2}}
+	const queries, keys, scores, a, d = 4, 5, 8, 5, 3
+	q, k, v, values := randomSlice[float64](rng, queries*a), randomSlice[float64](rng, keys*a), randomSlice[float64](rng, a), randomSlice[float64](rng, keys*d)
+	w, y, ds, dy := make([]float64, scores), make([]float64, queries*d), make([]float64, scores), randomSlice[float64](rng, queries*d)
+	loss := func() float64 {
+		AdditiveAttention(a, d, sequences, q, k, v, values, w, y)
+		return weighted(y, dy)
+	}
+	loss()
+	dq, dk, dv, dvalues := make([]float64, len(q)), make([]float64, len(k)), make([]float64, a), make([]float64, len(values))
+	AdditiveAttentionBackward(a, d, sequences, q, k, v, values, w, dy, ds, dq, dk, dv, dvalues)
+	checkGradient(t, "q", loss, q, dq)
+	checkGradient(t, "k", loss, k, dk)
+	checkGradient(t, "v", loss, v, dv)
+	checkGradient(t, "values", loss, values, dvalues)
+}
+
 func BenchmarkAdditive(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, s := range []struct{ t, s, a int }{{1, 20, 128}, {20, 20, 128}, {50, 50, 256}} {

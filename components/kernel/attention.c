@@ -8,14 +8,12 @@
 
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 
-static int64_t panels_of(int64_t n) { return (n + EXP_PANEL - 1) / EXP_PANEL; }
-
 // ld_scores is the distance of rows of scores to n keys: not a power of two
 // where a column of a block would fall into one set of the cache.
-static int64_t ld_scores(int64_t n) { return (panels_of(n) + (n > 128)) * EXP_PANEL; }
+static int64_t ld_scores(int64_t n) { return (exp_panels(n) + (n > 128)) * EXP_PANEL; }
 
 int64_t exp_attention_scratch(const struct exp_attention *t, int backward) {
-	int64_t keys = panels_of(t->max_keys) * EXP_PANEL, scores = EXP_ATTENTION_BLOCK * ld_scores(t->max_keys);
+	int64_t keys = exp_panels(t->max_keys) * EXP_PANEL, scores = EXP_ATTENTION_BLOCK * ld_scores(t->max_keys);
 	return keys * t->key_size + scores + (backward ? keys * t->value_size + scores : 0);
 }
 
@@ -24,42 +22,26 @@ static int64_t visible(const struct exp_attention *t, const struct exp_attention
 	return t->causal ? min64(r->keys, i + 1) : r->keys;
 }
 
-// by_packed is C[m,n] = A[m,k] B[k,n], where B is packed.
-static void by_packed(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, float *c, int64_t ldc) {
-	struct exp_block t = {.k = k, .row_a = lda, .step_a = 1, .row_b = EXP_PANEL, .panel_b = k * EXP_PANEL, .ldc = ldc,
-	                      .from = EXP_FROM_ZERO, .padded = 1};
-	exp_multiply_block(&t, m, n, a, b, c, NULL);
-}
-
-// by_rows is C[m,n] = A[m,k] B[k,n], or with transA of A stored [k,m], or
-// C += from EXP_FROM_C.
-static void by_rows(int trans_a, int from, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-                    int64_t ldb, float *c, int64_t ldc) {
-	struct exp_block t = {.k = k, .row_a = trans_a ? 1 : lda, .step_a = trans_a ? lda : 1, .row_b = ldb,
-	                      .panel_b = EXP_PANEL, .ldc = ldc, .from = from};
-	exp_multiply_block(&t, m, n, a, b, c, NULL);
-}
-
 void exp_attention(const struct exp_attention *t, int64_t sequences, const struct exp_attention_rows *rows,
                    const float *q, const float *k, const float *v, float *y, float *stats, float *scratch) {
 	const int64_t size = t->key_size, width = t->value_size;
 	for (int64_t s = 0; s < sequences; s++) {
 		const struct exp_attention_rows *r = rows + s;
 		const int64_t ld = ld_scores(r->keys);
-		float *packed = scratch, *w = packed + panels_of(r->keys) * EXP_PANEL * size;
+		float *packed = scratch, *w = packed + exp_panels(r->keys) * EXP_PANEL * size;
 		for (int64_t n = 0; n < t->heads; n++) {
 			exp_pack(1, size, r->keys, k + r->key * t->ld_k + n * size, t->ld_k, packed);
 			for (int64_t i = 0; i < r->queries; i += EXP_ATTENTION_BLOCK) {
 				const int64_t m = min64(r->queries - i, EXP_ATTENTION_BLOCK), limit = visible(t, r, i + m - 1);
 				const int64_t row = r->query + i;
-				by_packed(m, limit, size, q + row * t->ld_q + n * size, t->ld_q, packed, w, ld);
+				exp_multiply_packed(m, limit, size, q + row * t->ld_q + n * size, t->ld_q, packed, w, ld);
 				for (int64_t j = 0; j < m; j++) {
 					int64_t count = visible(t, r, i + j);
 					float *stat = stats + ((row + j) * t->heads + n) * 2;
 					exp_softmax_row(count, w + j * ld, t->scale, stat, stat + 1);
 					memset(w + j * ld + count, 0, (size_t)(limit - count) * sizeof *w);
 				}
-				by_rows(0, EXP_FROM_ZERO, m, width, limit, w, ld, v + r->key * t->ld_v + n * width, t->ld_v,
+				exp_multiply_rows(0, EXP_FROM_ZERO, m, width, limit, w, ld, v + r->key * t->ld_v + n * width, t->ld_v,
 				        y + row * t->ld_y + n * width, t->ld_y);
 			}
 		}
@@ -72,7 +54,7 @@ void exp_attention_backward(const struct exp_attention *t, int64_t sequences, co
 	const int64_t size = t->key_size, width = t->value_size;
 	for (int64_t s = 0; s < sequences; s++) {
 		const struct exp_attention_rows *r = rows + s;
-		const int64_t ld = ld_scores(r->keys), keys = panels_of(r->keys) * EXP_PANEL;
+		const int64_t ld = ld_scores(r->keys), keys = exp_panels(r->keys) * EXP_PANEL;
 		float *packed = scratch, *packed_v = packed + keys * size, *w = packed_v + keys * width;
 		float *ds = w + EXP_ATTENTION_BLOCK * ld;
 		for (int64_t n = 0; n < t->heads; n++) {
@@ -83,8 +65,8 @@ void exp_attention_backward(const struct exp_attention *t, int64_t sequences, co
 				const int64_t m = min64(r->queries - i, EXP_ATTENTION_BLOCK), limit = visible(t, r, i + m - 1);
 				const int64_t row = r->query + i, at_q = row * t->ld_q + n * size;
 				const float *dyi = dy + row * t->ld_y + n * width;
-				by_packed(m, limit, size, q + at_q, t->ld_q, packed, w, ld);
-				by_packed(m, limit, width, dyi, t->ld_y, packed_v, ds, ld);
+				exp_multiply_packed(m, limit, size, q + at_q, t->ld_q, packed, w, ld);
+				exp_multiply_packed(m, limit, width, dyi, t->ld_y, packed_v, ds, ld);
 				for (int64_t j = 0; j < m; j++) {
 					int64_t count = visible(t, r, i + j);
 					const float *stat = stats + ((row + j) * t->heads + n) * 2;
@@ -93,9 +75,9 @@ void exp_attention_backward(const struct exp_attention *t, int64_t sequences, co
 					memset(w + j * ld + count, 0, (size_t)(limit - count) * sizeof *w);
 					memset(ds + j * ld + count, 0, (size_t)(limit - count) * sizeof *ds);
 				}
-				if (dv) by_rows(1, EXP_FROM_C, limit, width, m, w, ld, dyi, t->ld_y, dv + at_v, t->ld_v);
-				if (dq) by_rows(0, EXP_FROM_C, m, size, limit, ds, ld, k + at_k, t->ld_k, dq + at_q, t->ld_q);
-				if (dk) by_rows(1, EXP_FROM_C, limit, size, m, ds, ld, q + at_q, t->ld_q, dk + at_k, t->ld_k);
+				if (dv) exp_multiply_rows(1, EXP_FROM_C, limit, width, m, w, ld, dyi, t->ld_y, dv + at_v, t->ld_v);
+				if (dq) exp_multiply_rows(0, EXP_FROM_C, m, size, limit, ds, ld, k + at_k, t->ld_k, dq + at_q, t->ld_q);
+				if (dk) exp_multiply_rows(1, EXP_FROM_C, limit, size, m, ds, ld, q + at_q, t->ld_q, dk + at_k, t->ld_k);
 			}
 		}
 	}

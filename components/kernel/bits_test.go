@@ -103,6 +103,8 @@ func operations(t *testing.T) (names []string) {
 
 // bitCases run each operation at size n on inputs from in, and return what it
 // wrote.
+var bitSequences = []AttentionRows{{0, 3, 0, 3}, {3, 1, 3, 2}}
+
 var bitCases = map[string]func(n int, in func(int) []float32) []any{
 	"AdamStep": func(n int, in func(int) []float32) []any {
 		w, g, m, v := in(n), in(n), in(n), in(n)
@@ -156,6 +158,16 @@ var bitCases = map[string]func(n int, in func(int) []float32) []any{
 	"ReluBackward":    binaryBits(ReluBackward[float32]),
 	"GeluBackward":    binaryBits(GeluBackward[float32]),
 
+	"AdditiveAttention": func(n int, in func(int) []float32) []any {
+		w, y := in(11), in(4*3)
+		AdditiveAttention(n, 3, bitSequences, in(4*n), in(5*n), in(n), in(5*3), w, y)
+		return []any{w, y}
+	},
+	"AdditiveAttentionBackward": func(n int, in func(int) []float32) []any {
+		dq, dk, dv, dvalues := in(4*n), in(5*n), in(n), in(5*3)
+		AdditiveAttentionBackward(n, 3, bitSequences, in(4*n), in(5*n), in(n), in(5*3), in(11), in(4*3), in(11), dq, dk, dv, dvalues)
+		return []any{dq, dk, dv, dvalues}
+	},
 	"AdditiveScores": func(n int, in func(int) []float32) []any {
 		scores := in(2 * 5)
 		AdditiveScores(2, 3, n, in(2*n), in(3*n), in(n), scores, 5)

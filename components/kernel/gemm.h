@@ -47,6 +47,27 @@ struct exp_block {
 void exp_multiply_block(const struct exp_block *t, int64_t m, int64_t n, const float *a, const float *b, float *c,
                         const float *bias);
 
+// exp_panels is how many panels hold n columns.
+EXP_INLINE int64_t exp_panels(int64_t n) { return (n + EXP_PANEL - 1) / EXP_PANEL; }
+
+// exp_multiply_packed is C[M,N] = A[M,K] B[K,N], where exp_pack has packed B, all
+// of k in one block.
+EXP_INLINE void exp_multiply_packed(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, float *c,
+                                    int64_t ldc) {
+	struct exp_block t = {.k = k, .row_a = lda, .step_a = 1, .row_b = EXP_PANEL, .panel_b = k * EXP_PANEL, .ldc = ldc,
+	                      .from = EXP_FROM_ZERO, .padded = 1};
+	exp_multiply_block(&t, m, n, a, b, c, NULL);
+}
+
+// exp_multiply_rows is C[M,N] = A[M,K] B[K,N], or with trans_a of A stored [K,M],
+// or C += from EXP_FROM_C, all of k in one block.
+EXP_INLINE void exp_multiply_rows(int trans_a, int from, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
+                                  const float *b, int64_t ldb, float *c, int64_t ldc) {
+	struct exp_block t = {.k = k, .row_a = trans_a ? 1 : lda, .step_a = trans_a ? lda : 1, .row_b = ldb,
+	                      .panel_b = EXP_PANEL, .ldc = ldc, .from = from};
+	exp_multiply_block(&t, m, n, a, b, c, NULL);
+}
+
 // exp_columns_* compute m rows of C's cols columns: at most EXP_PANEL, and of
 // AVX2 with m <= EXP_THIN_AVX2 two panels, of AVX-512 two, with m <=
 // EXP_THIN_AVX512 four, of NEON with m <= EXP_THIN_NEON two.

@@ -298,6 +298,14 @@ func splitOperations() (names []string, results [][]float32) {
 		AdditiveScoresBackward(s.t, s.s, s.a, q, k, v, scores, s.s, dq, dk, dv)
 		result(fmt.Sprintf("AdditiveScores %v", s), scores, dq, dk, dv)
 	}
+	for _, sequences := range [][]AttentionRows{{{0, 3, 0, 4}, {3, 1, 4, 9}, {4, 0, 13, 2}, {4, 7, 15, 0}, {11, 2, 15, 5}}, {{0, 3, 0, 9}, {3, 2, 0, 9}}} {
+		const queries, keys, a, d = 13, 20, 70, 33
+		q, k, v, values, w := random(queries*a), random(keys*a), random(a), random(keys*d), make([]float32, scoresOf(sequences))
+		y, dq, dk, dv, dvalues := random(queries*d), random(queries*a), random(keys*a), random(a), random(keys*d)
+		AdditiveAttention(a, d, sequences, q, k, v, values, w, y)
+		AdditiveAttentionBackward(a, d, sequences, q, k, v, values, w, random(queries*d), make([]float32, len(w)), dq, dk, dv, dvalues)
+		result(fmt.Sprintf("AdditiveAttention %v", sequences), w, y, dq, dk, dv, dvalues)
+	}
 	for _, causal := range []bool{false, true} {
 		shape := AttentionShape{Heads: 2, KeySize: 5, ValueSize: 7, LdQ: 10, LdK: 11, LdV: 14, LdY: 14, Scale: 0.4, Causal: causal, MaxKeys: 40}
 		sequences := []AttentionRows{{0, 3, 0, 40}, {3, 30, 40, 31}, {33, 0, 71, 5}, {33, 1, 76, 0}, {34, 29, 76, 29}}
