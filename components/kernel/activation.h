@@ -175,6 +175,13 @@ EXP_INLINE float exp_minus_square1(float y) { return exp_fmaf(-y, y, y); }     /
 		return;                         \
 	}
 
+// EXP_IF_AVX512 runs call and returns where the path is AVX-512.
+#define EXP_IF_AVX512(call)             \
+	if (exp_path == EXP_PATH_AVX512) {  \
+		call;                           \
+		return;                         \
+	}
+
 // EXP_CALL calls name_avx2 where the path is AVX2, else name_portable.
 #define EXP_CALL(name, ...) (exp_path <= EXP_PATH_AVX2 ? name##_avx2(__VA_ARGS__) : name##_portable(__VA_ARGS__))
 
@@ -304,9 +311,16 @@ EXP_INLINE EXP_AVX512 __m512 exp_tanh16(__m512 x) {
 	return _mm512_or_ps(size, _mm512_and_ps(minus, x));
 }
 
+EXP_INLINE EXP_AVX512 __m512 exp_sigmoid16(__m512 x) {
+	const __m512 one = _mm512_set1_ps(1);
+	return _mm512_div_ps(one, _mm512_add_ps(one, exp_exp16(_mm512_xor_ps(_mm512_set1_ps(-0.0f), x))));
+}
+
+EXP_INLINE EXP_AVX512 __m512 exp_minus_square16(__m512 y) { return _mm512_fnmadd_ps(y, y, y); }
 EXP_INLINE EXP_AVX512 __m512 exp_one_minus_square16(__m512 y) { return _mm512_fnmadd_ps(y, y, _mm512_set1_ps(1)); }
 
 #else
+#define EXP_IF_AVX512(call)
 #define EXP_IF_AVX2(call)
 #define EXP_CALL(name, ...) name##_portable(__VA_ARGS__)
 #define EXP_CALL_WIDE EXP_CALL

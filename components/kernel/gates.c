@@ -2,9 +2,10 @@
 #include "activation.h"
 #include "lanes.h"
 
-// A function's name_step1 works on one unit, name_step8 on eight: their slices
-// start at the unit, in its row, and the gates are h apart. whole says that all
-// eight are there, else the first rest are.
+// A function's name_step1 works on one unit, name_step8 on eight, name_step16 on
+// sixteen: their slices start at the unit, in its row, and the gates are h apart.
+// whole says that all eight are there, else the first rest are; some are those of
+// sixteen that are.
 
 EXP_INLINE void lstm_forward_step1(int64_t h, float *gates, const float *c_prev, float *c, float *h_out) {
 	float i = exp_sigmoid1(gates[0]), f = exp_sigmoid1(gates[h]);
@@ -117,6 +118,63 @@ EXP_INLINE EXP_AVX2 void gru_backward_step8(const int whole, int64_t rest, int64
 	STORE(dh_prev, _mm256_mul_ps(d, z));
 }
 
+#undef LOAD
+#undef STORE
+#define LOAD(p) _mm512_maskz_loadu_ps(some, p)
+#define STORE(p, v) _mm512_mask_storeu_ps(p, some, v)
+
+EXP_INLINE EXP_AVX512 void lstm_forward_step16(__mmask16 some, int64_t h, float *gates, const float *c_prev, float *c,
+                                               float *h_out) {
+	__m512 i = exp_sigmoid16(LOAD(gates)), f = exp_sigmoid16(LOAD(gates + h));
+	__m512 g = exp_tanh16(LOAD(gates + 2 * h)), o = exp_sigmoid16(LOAD(gates + 3 * h));
+	STORE(gates, i);
+	STORE(gates + h, f);
+	STORE(gates + 2 * h, g);
+	STORE(gates + 3 * h, o);
+	__m512 cell = _mm512_fmadd_ps(f, LOAD(c_prev), _mm512_mul_ps(i, g));
+	STORE(c, cell);
+	STORE(h_out, _mm512_mul_ps(o, exp_tanh16(cell)));
+}
+
+EXP_INLINE EXP_AVX512 void lstm_backward_step16(__mmask16 some, int64_t h, const float *gates, const float *c_prev,
+                                                const float *c, const float *dh, float *dc, float *dgates) {
+	__m512 i = LOAD(gates), f = LOAD(gates + h), g = LOAD(gates + 2 * h), o = LOAD(gates + 3 * h);
+	__m512 t = exp_tanh16(LOAD(c)), dy = LOAD(dh);
+	__m512 d = _mm512_fmadd_ps(_mm512_mul_ps(dy, o), exp_one_minus_square16(t), LOAD(dc));
+	STORE(dgates, _mm512_mul_ps(_mm512_mul_ps(d, g), exp_minus_square16(i)));
+	STORE(dgates + h, _mm512_mul_ps(_mm512_mul_ps(d, LOAD(c_prev)), exp_minus_square16(f)));
+	STORE(dgates + 2 * h, _mm512_mul_ps(_mm512_mul_ps(d, i), exp_one_minus_square16(g)));
+	STORE(dgates + 3 * h, _mm512_mul_ps(_mm512_mul_ps(dy, t), exp_minus_square16(o)));
+	STORE(dc, _mm512_mul_ps(d, f));
+}
+
+EXP_INLINE EXP_AVX512 void gru_forward_step16(__mmask16 some, int64_t h, float *gi, const float *gh, const float *h_prev,
+                                              float *h_out) {
+	__m512 r = exp_sigmoid16(_mm512_add_ps(LOAD(gi), LOAD(gh)));
+	__m512 z = exp_sigmoid16(_mm512_add_ps(LOAD(gi + h), LOAD(gh + h)));
+	__m512 n = exp_tanh16(_mm512_fmadd_ps(r, LOAD(gh + 2 * h), LOAD(gi + 2 * h)));
+	STORE(gi, r);
+	STORE(gi + h, z);
+	STORE(gi + 2 * h, n);
+	STORE(h_out, _mm512_fmadd_ps(z, _mm512_sub_ps(LOAD(h_prev), n), n));
+}
+
+EXP_INLINE EXP_AVX512 void gru_backward_step16(__mmask16 some, int64_t h, const float *act, const float *gh,
+                                               const float *h_prev, const float *dh, float *dgi, float *dgh,
+                                               float *dh_prev) {
+	__m512 r = LOAD(act), z = LOAD(act + h), n = LOAD(act + 2 * h), d = LOAD(dh);
+	__m512 dn = _mm512_mul_ps(_mm512_mul_ps(d, _mm512_sub_ps(_mm512_set1_ps(1), z)), exp_one_minus_square16(n));
+	__m512 dr = _mm512_mul_ps(_mm512_mul_ps(dn, LOAD(gh + 2 * h)), exp_minus_square16(r));
+	__m512 dz = _mm512_mul_ps(_mm512_mul_ps(d, _mm512_sub_ps(LOAD(h_prev), n)), exp_minus_square16(z));
+	STORE(dgi, dr);
+	STORE(dgi + h, dz);
+	STORE(dgi + 2 * h, dn);
+	STORE(dgh, dr);
+	STORE(dgh + h, dz);
+	STORE(dgh + 2 * h, _mm512_mul_ps(dn, r));
+	STORE(dh_prev, _mm512_mul_ps(d, z));
+}
+
 EXP_INLINE EXP_AVX2 __m256 tanh_grad8(__m256 dh, __m256 h) { return _mm256_mul_ps(dh, exp_one_minus_square8(h)); }
 
 EXP_INLINE EXP_AVX2 __m256 relu_grad8(__m256 dh, __m256 h) {
@@ -125,15 +183,20 @@ EXP_INLINE EXP_AVX2 __m256 relu_grad8(__m256 dh, __m256 h) {
 
 #endif
 
-// ROWS_AVX2 makes name_avx2 of name_step8: step(j) is its arguments for the
-// units from j of row r on.
+// ROWS_WIDE makes name_avx2 of name_step8, and name_avx512 of name_step16: step(j)
+// is their arguments for the units from j of row r on.
 #ifdef EXP_X86
-#define ROWS_AVX2(name, params, step)                                                                        \
+#define ROWS_WIDE(name, params, step)                                                                        \
 	static EXP_AVX2 void name##_avx2 params {                                                                \
 		for (int64_t r = 0; r < rows; r++) {                                                                 \
 			int64_t j = 0;                                                                                   \
 			for (; j + 8 <= h; j += 8) name##_step8(1, 8, step(j));                                          \
 			if (j < h) name##_step8(0, h - j, step(j));                                                      \
+		}                                                                                                    \
+	}                                                                                                        \
+	static EXP_AVX512 void name##_avx512 params {                                                            \
+		for (int64_t r = 0; r < rows; r++) {                                                                 \
+			for (int64_t j = 0; j < h; j += 16) name##_step16(exp_first(h - j), step(j));                    \
 		}                                                                                                    \
 	}
 #define BINARY_AVX2(name)                                                                                    \
@@ -146,13 +209,14 @@ EXP_INLINE EXP_AVX2 __m256 relu_grad8(__m256 dh, __m256 h) {
 		exp_store_first(dg + i, name##8(exp_load_first(dh + i, n - i), exp_load_first(h + i, n - i)), n - i); \
 	}
 #else
-#define ROWS_AVX2(name, params, step)
+#define ROWS_WIDE(name, params, step)
 #define BINARY_AVX2(name)
 #endif
 
 #define ROWS(name, params, args, step)                                                                       \
-	ROWS_AVX2(name, params, step)                                                                            \
+	ROWS_WIDE(name, params, step)                                                                            \
 	void exp_##name params {                                                                                 \
+		EXP_IF_AVX512(name##_avx512 args)                                                                    \
 		EXP_IF_AVX2(name##_avx2 args)                                                                        \
 		for (int64_t r = 0; r < rows; r++) {                                                                 \
 			for (int64_t j = 0; j < h; j++) name##_step1(step(j));                                           \
