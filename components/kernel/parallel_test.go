@@ -3,6 +3,7 @@ package kernel
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -305,6 +306,15 @@ func splitOperations() (names []string, results [][]float32) {
 		AdditiveAttention(a, d, sequences, q, k, v, values, w, y)
 		AdditiveAttentionBackward(a, d, sequences, q, k, v, values, w, random(queries*d), make([]float32, len(w)), dq, dk, dv, dvalues)
 		result(fmt.Sprintf("AdditiveAttention %v", sequences), w, y, dq, dk, dv, dvalues)
+	}
+	finite := random(100 * unitSearch)
+	for i := range 3 { // none that is not finite, one in the last unit, and one in the first
+		whether := float32(0)
+		if AllFinite(finite) {
+			whether = 1
+		}
+		result(fmt.Sprintf("AllFinite %d", i), []float32{whether, float32(i)})
+		finite[[...]int{len(finite) - 1, 0, 0}[i]] = float32(math.Inf(1))
 	}
 	for _, causal := range []bool{false, true} {
 		shape := AttentionShape{Heads: 2, KeySize: 5, ValueSize: 7, LdQ: 10, LdK: 11, LdV: 14, LdY: 14, Scale: 0.4, Causal: causal, MaxKeys: 40}

@@ -13,6 +13,8 @@ package kernel
 */
 import "C"
 
+import "sync/atomic"
+
 // SumRows accumulates the sum of the rows of src [rows,n], of leading dimension
 // ld, in dst [n]: for j < n
 //
@@ -100,9 +102,39 @@ func sumSquaresReference[F Float](x []F) float64 {
 // AllFinite reports whether no element of x is NaN or infinite.
 func AllFinite[F Float](x []F) bool {
 	if native[F]() {
-		return C.exp_all_finite(C.int64_t(len(x)), ptr(x)) != 0
+		found := findings.take()
+		if found == nil {
+			found = new(atomic.Bool)
+		}
+		found.Store(false)
+		searches.parallel(units(len(x), unitSearch), len(x)/16, search{len(x), ptr(x), found})
+		finite := !found.Load()
+		findings.give(found)
+		return finite
 	}
 	return allFiniteReference(x)
+}
+
+var (
+	searches calls[search]
+	findings freeList[atomic.Bool]
+)
+
+const unitSearch = 4096 // elements
+
+// search is AllFinite of so many elements, which tells found if they are not.
+type search struct {
+	n     int
+	x     *C.float
+	found *atomic.Bool
+}
+
+// Range searches units of x.
+func (s search) Range(from, to int) {
+	from, to = from*unitSearch, min(to*unitSearch, s.n)
+	if C.exp_all_finite(C.int64_t(to-from), at(s.x, from)) == 0 {
+		s.found.Store(true)
+	}
 }
 
 func allFiniteReference[F Float](x []F) bool {

@@ -4,6 +4,7 @@ package optimizer
 
 import (
 	"math"
+	"sync"
 
 	"exp/components"
 	"exp/components/autodiff"
@@ -27,14 +28,38 @@ func Register(c *components.Catalog) {
 // GradNorm is the Euclidean norm of the gradients of all parameters that are not
 // frozen together. It is NaN or infinite if any gradient is.
 func GradNorm(p *autodiff.Params) float64 {
+	s := squaresPool.Get().(*squares)
+	defer squaresPool.Put(s)
+	s.params, s.sums = p.All(), s.sums[:0]
+	size := 0
+	for _, v := range s.params {
+		size += v.Size()
+		s.sums = append(s.sums, 0)
+	}
+	kernel.Parallel(len(s.params), size/8, s)
 	sum := 0.0
-	for _, v := range p.All() {
-		if v.Frozen() {
-			continue
-		}
-		sum += kernel.SumSquares(autodiff.Grad[float32](v))
+	for _, x := range s.sums {
+		sum += x
 	}
 	return math.Sqrt(sum)
+}
+
+var squaresPool = sync.Pool{New: func() any { return new(squares) }}
+
+// squares are the sums of the squares of each parameter's gradient, 0 of one that
+// is frozen.
+type squares struct {
+	params []*autodiff.Var
+	sums   []float64
+}
+
+// Range computes those of parameters.
+func (s *squares) Range(from, to int) {
+	for i := from; i < to; i++ {
+		if v := s.params[i]; !v.Frozen() {
+			s.sums[i] = kernel.SumSquares(autodiff.Grad[float32](v))
+		}
+	}
 }
 
 // ClipScale is what the gradients have to be multiplied by so that their norm
