@@ -117,29 +117,54 @@ static EXP_AVX512 void scores_avx512(int64_t t, int64_t s, int64_t a, const floa
 	}
 }
 
+// backward_strip is the part of the columns from 0 on that vectors vectors hold,
+// the last perhaps in part: see backward_columns. The wider a strip is, the fewer
+// times the keys are walked through.
+EXP_INLINE EXP_AVX512 void backward_strip(const int vectors, int64_t cols, int64_t t, int64_t s, int64_t lda, const float *q,
+                                          const float *k, const float *v, const float *dscores, int64_t ld, float *dq,
+                                          float *dk, float *dv) {
+#define SOME(l) (l < vectors - 1 ? 0xffff : exp_first(cols - EXP_LANES * l))
+#define LOAD(p, l) _mm512_maskz_loadu_ps(SOME(l), (p) + EXP_LANES * l)
+	__m512 weight_sum[4], query_sum[4];
+	EXP_UNROLL(4)
+	for (int l = 0; l < vectors; l++) weight_sum[l] = LOAD(dv, l);
+	for (int64_t i = 0; i < t; i++) {
+		const float *query = q + i * lda;
+		EXP_UNROLL(4)
+		for (int l = 0; l < vectors; l++) query_sum[l] = LOAD(dq + i * lda, l);
+		for (int64_t j = 0; j < s; j++) {
+			float score = dscores[i * ld + j];
+			if (score == 0) continue;
+			const __m512 d = _mm512_set1_ps(score);
+			const float *key = k + j * lda;
+			float *key_sum = dk + j * lda;
+			EXP_UNROLL(4)
+			for (int l = 0; l < vectors; l++) {
+				__m512 y = exp_tanh16(_mm512_add_ps(LOAD(query, l), LOAD(key, l)));
+				__m512 g = _mm512_mul_ps(_mm512_mul_ps(d, LOAD(v, l)), exp_one_minus_square16(y));
+				weight_sum[l] = _mm512_fmadd_ps(d, y, weight_sum[l]);
+				query_sum[l] = _mm512_add_ps(query_sum[l], g);
+				_mm512_mask_storeu_ps(key_sum + EXP_LANES * l, SOME(l), _mm512_add_ps(LOAD(key_sum, l), g));
+			}
+		}
+		EXP_UNROLL(4)
+		for (int l = 0; l < vectors; l++) _mm512_mask_storeu_ps(dq + i * lda + EXP_LANES * l, SOME(l), query_sum[l]);
+	}
+	EXP_UNROLL(4)
+	for (int l = 0; l < vectors; l++) _mm512_mask_storeu_ps(dv + EXP_LANES * l, SOME(l), weight_sum[l]);
+#undef LOAD
+#undef SOME
+}
+
 static EXP_AVX512 void backward_avx512(int64_t t, int64_t s, int64_t a, int64_t lda, const float *q, const float *k, const float *v,
                                        const float *dscores, int64_t ld, float *dq, float *dk, float *dv) {
-	for (int64_t x = 0; x < a; x += 16) {
-		const __mmask16 some = exp_first(a - x);
-		const __m512 weight = _mm512_maskz_loadu_ps(some, v + x);
-		__m512 weight_sum = _mm512_maskz_loadu_ps(some, dv + x);
-		for (int64_t i = 0; i < t; i++) {
-			const __m512 query = _mm512_maskz_loadu_ps(some, q + i * lda + x);
-			__m512 query_sum = _mm512_maskz_loadu_ps(some, dq + i * lda + x);
-			for (int64_t j = 0; j < s; j++) {
-				float score = dscores[i * ld + j];
-				if (score == 0) continue;
-				const __m512 d = _mm512_set1_ps(score);
-				float *key_sum = dk + j * lda + x;
-				__m512 y = exp_tanh16(_mm512_add_ps(query, _mm512_maskz_loadu_ps(some, k + j * lda + x)));
-				__m512 g = _mm512_mul_ps(_mm512_mul_ps(d, weight), exp_one_minus_square16(y));
-				weight_sum = _mm512_fmadd_ps(d, y, weight_sum);
-				query_sum = _mm512_add_ps(query_sum, g);
-				_mm512_mask_storeu_ps(key_sum, some, _mm512_add_ps(_mm512_maskz_loadu_ps(some, key_sum), g));
-			}
-			_mm512_mask_storeu_ps(dq + i * lda + x, some, query_sum);
-		}
-		_mm512_mask_storeu_ps(dv + x, some, weight_sum);
+	const int64_t strip = 4 * EXP_LANES;
+	int64_t x = 0;
+	for (; x + strip <= a; x += strip) {
+		backward_strip(4, strip, t, s, lda, q + x, k + x, v + x, dscores, ld, dq + x, dk + x, dv + x);
+	}
+	for (; x < a; x += EXP_LANES) {
+		backward_strip(1, a - x, t, s, lda, q + x, k + x, v + x, dscores, ld, dq + x, dk + x, dv + x);
 	}
 }
 
