@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
+	"strings"
 
 	"exp/components/autodiff"
 )
@@ -114,9 +116,56 @@ type Data struct {
 	FrameSize          int         // F, 0 where they are tokens
 	FrameSeconds       float64     // from one frame to the next; 0 where frames are not of time
 
-	Text func(tokens []string) string // puts the tokens of a target together; nil: with spaces between them
+	Text      func(tokens []string) string        // puts the tokens of a target together; nil: with spaces between them
+	CutSource func(text string) ([]string, error) // the tokens of a source; nil: what white space parts
+	CutTarget func(text string) []string          // the tokens of a target; likewise
+	MaxSource int                                 // tokens of a source, of which what is beyond was cut off; 0: any
 
 	Notes []Note // what was done to the data on the way, and what is odd in it
+}
+
+// ReadSource makes a pair of the text of a source, written as the task's files have
+// it, and returns its tokens, all of them; none of frames, which are numbers parted by
+// white space, frame after frame. An error says what is no source.
+func (d *Data) ReadSource(text string) (p Pair, tokens []string, err error) {
+	if d.Source == nil {
+		p.Frames.Size = d.FrameSize
+		for field := range strings.FieldsSeq(text) {
+			x, err := strconv.ParseFloat(field, 32)
+			if err != nil {
+				return p, nil, fmt.Errorf("%q is no number, and a source is frames of %d", field, d.FrameSize)
+			}
+			p.Frames.Values = append(p.Frames.Values, float32(x))
+		}
+		if n := len(p.Frames.Values); n%d.FrameSize != 0 {
+			return p, nil, fmt.Errorf("has %d numbers, which are no frames of %d", n, d.FrameSize)
+		}
+		return p, nil, nil
+	}
+	if d.CutSource == nil {
+		tokens = strings.Fields(text)
+	} else if tokens, err = d.CutSource(text); err != nil {
+		return p, nil, err
+	}
+	p.Source = d.Source.IDs(tokens)
+	if d.MaxSource > 0 {
+		p.Source = p.Source[:min(len(p.Source), d.MaxSource)]
+	}
+	return p, tokens, nil
+}
+
+// ReadTarget returns the tokens of the text of a target, or of its beginning. An error
+// says which the vocabulary lacks.
+func (d *Data) ReadTarget(text string) ([]int32, error) {
+	tokens := strings.Fields(text)
+	if d.CutTarget != nil {
+		tokens = d.CutTarget(text)
+	}
+	ids := d.Target.IDs(tokens)
+	if i := slices.Index(ids, Unk); i >= 0 {
+		return nil, fmt.Errorf("%q is no token of the target's vocabulary", tokens[i])
+	}
+	return ids, nil
 }
 
 // Note is a count of something that a reader of results should know of the data.

@@ -47,7 +47,7 @@ func (o AdditionOptions) Validate() error {
 
 // NewAddition makes the task.
 func NewAddition(o AdditionOptions, _ components.TaskDeps) (components.Task, error) {
-	return &Synthetic{o: o.SyntheticOptions, source: characters("0123456789+"), target: characters("0123456789"), joined: true,
+	return &Synthetic{o: o.SyntheticOptions, source: characters("0123456789+"), target: characters("0123456789"), spelled: [2]bool{true, true},
 		draw: func(rng *rand.Rand, least, greatest int) (source, target []string) {
 			operand := func() int64 { return number(rng, least+rng.IntN(greatest-least+1)) }
 			a, b := operand(), operand()
@@ -93,7 +93,7 @@ func (o NumberWordsOptions) Validate() error {
 // NewNumberWords makes the task.
 func NewNumberWords(o NumberWordsOptions, _ components.TaskDeps) (components.Task, error) {
 	all := slices.Concat(small, tens[2:], scales[1:], []string{"hundred", "and"})
-	s := &Synthetic{o: o.SyntheticOptions, source: all, target: characters("0123456789"), joined: o.Direction == ToDigits,
+	s := &Synthetic{o: o.SyntheticOptions, source: all, target: characters("0123456789"), spelled: [2]bool{false, true},
 		draw: evenly(func(rng *rand.Rand, length int) (source, target []string) {
 			n := number(rng, length)
 			source, target = numberWords(n), characters(strconv.FormatInt(n, 10))
@@ -103,7 +103,7 @@ func NewNumberWords(o NumberWordsOptions, _ components.TaskDeps) (components.Tas
 			return source, target
 		})}
 	if o.Direction == ToWords {
-		s.source, s.target = s.target, s.source
+		s.source, s.target, s.spelled = s.target, s.source, [2]bool{true, false}
 	}
 	return s, nil
 }

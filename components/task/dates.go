@@ -95,7 +95,7 @@ func ordinal(day int) string {
 func NewDates(o DatesOptions, _ components.TaskDeps) (components.Task, error) {
 	first := time.Date(o.MinYear, 1, 1, 0, 0, 0, 0, time.UTC)
 	days := int(time.Date(o.MaxYear+1, 1, 1, 0, 0, 0, 0, time.UTC).Sub(first).Hours() / 24)
-	return &Synthetic{o: o.SyntheticOptions, source: characters("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ,./-"), target: characters("0123456789-"), joined: true,
+	return &Synthetic{o: o.SyntheticOptions, source: characters("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ,./-"), target: characters("0123456789-"), spelled: [2]bool{true, true},
 		draw: func(rng *rand.Rand, least, greatest int) (source, target []string) {
 			for {
 				day := first.AddDate(0, 0, rng.IntN(days))

@@ -84,7 +84,7 @@ type Synthetic struct {
 	o              SyntheticOptions
 	source, target []string // every token that there can be
 	draw           drawer
-	joined         bool // the tokens are characters
+	spelled        [2]bool // the tokens of the source, and of the target, are characters
 }
 
 // Identity is empty: the options say all.
@@ -93,7 +93,11 @@ func (*Synthetic) Identity() (string, error) { return "", nil }
 // Load draws the pairs.
 func (s *Synthetic) Load() (*components.Data, error) {
 	d := &components.Data{Source: components.NewVocabulary(s.source), Target: components.NewVocabulary(s.target)}
-	if s.joined {
+	if s.spelled[0] {
+		d.CutSource = func(text string) ([]string, error) { return characters(text), nil }
+	}
+	if s.spelled[1] {
+		d.CutTarget = characters
 		d.Text = func(tokens []string) string { return strings.Join(tokens, "") }
 	}
 	rng := rand.New(rand.NewPCG(uint64(s.o.Seed), 0x5e0))

@@ -194,7 +194,8 @@ func (t *Text) Load() (*components.Data, error) {
 	if err := t.learn(); err != nil {
 		return nil, err
 	}
-	d.Text = t.targetTokenizer.Join
+	d.Text, d.CutSource, d.MaxSource = t.targetTokenizer.Join, t.cutSource, t.o.MaxLength
+	d.CutTarget = func(text string) []string { return t.targetTokenizer.Cut(t.clean(text)) }
 	held := newHoldings()
 	for _, split := range []struct {
 		part
@@ -424,20 +425,32 @@ func (t *Text) utterances(source string) []string {
 	return strings.Split(source, "\t")
 }
 
+// cutSource returns the tokens of the text of a source.
+func (t *Text) cutSource(text string) ([]string, error) {
+	return t.sourceTokens(t.clean(text), t.sourceTokenizer.Cut)
+}
+
+// sourceTokens returns the tokens of a source, after each utterance the separator
+// where there is one.
+func (t *Text) sourceTokens(source string, cut func(string) []string) (tokens []string, err error) {
+	for _, utterance := range t.utterances(source) {
+		said := cut(utterance)
+		if t.separator == "" {
+			return said, nil
+		}
+		if slices.Contains(said, t.separator) {
+			return nil, fmt.Errorf("an utterance has the separator %q", t.separator)
+		}
+		tokens = append(append(tokens, said...), t.separator)
+	}
+	return tokens, nil
+}
+
 // encode returns a pair as numbers, cut to the length that is allowed, and its
 // tokens before that.
 func (t *Text) encode(source, target string, cut func(components.Tokenizer) func(string) []string) (p components.Pair, tokens [2][]string, err error) {
-	cutSource := cut(t.sourceTokenizer)
-	for _, utterance := range t.utterances(source) {
-		said := cutSource(utterance)
-		if t.separator == "" {
-			tokens[0] = said
-			break
-		}
-		if slices.Contains(said, t.separator) {
-			return p, tokens, fmt.Errorf("an utterance has the separator %q", t.separator)
-		}
-		tokens[0] = append(append(tokens[0], said...), t.separator)
+	if tokens[0], err = t.sourceTokens(source, cut(t.sourceTokenizer)); err != nil {
+		return p, tokens, err
 	}
 	tokens[1] = cut(t.targetTokenizer)(target)
 	if t.aligned && len(tokens[0]) != len(tokens[1]) {
