@@ -54,7 +54,7 @@ func TestOptions(t *testing.T) {
 		"batch_size: must be at least 1, or batch_tokens":                 Training{Steps: 1, Accumulate: 1},
 		"steps: must be at least 1, or one of epochs, tokens and seconds": Training{BatchSize: 1, Accumulate: 1},
 		"label_smoothing: must be in [0, 1), is 1":                        Training{Steps: 1, BatchSize: 1, Accumulate: 1, LabelSmoothing: 1},
-		"every: must be at least 1, is 0":                                 Evaluation{BatchSize: 1, MaxLength: 1},
+		"every: must be at least 1, is 0":                                 Evaluation{BatchSize: 1, DecodingOptions: DefaultDecodingOptions()},
 	}
 	for want, o := range invalid {
 		if err := o.Validate(); err == nil || err.Error() != want {
@@ -88,5 +88,29 @@ func TestOutcomeTexts(t *testing.T) {
 	}}
 	if hypothesis, references := o.Texts(0); hypothesis != "a" || !slices.Equal(references, []string{"b", "rare"}) {
 		t.Errorf("texts are %q and %q, want a, and b and rare", hypothesis, references)
+	}
+}
+
+// Texts are read as the data's are, and what no vocabulary has is unknown.
+func TestReadTexts(t *testing.T) {
+	d := &Data{Source: NewVocabulary([]string{"a", "b"}), Target: NewVocabulary([]string{"x"}), MaxSource: 3}
+	p, tokens, err := d.ReadSource(" a  c b\ta ")
+	if err != nil || !slices.Equal(p.Source, []int32{4, Unk, 5}) || !slices.Equal(tokens, []string{"a", "c", "b", "a"}) {
+		t.Errorf("a source is %v of %q, %v", p, tokens, err)
+	}
+	if ids, err := d.ReadTarget("x x"); err != nil || !slices.Equal(ids, []int32{4, 4}) {
+		t.Errorf("a target is %v, %v", ids, err)
+	}
+	if _, err := d.ReadTarget("x y"); err == nil || err.Error() != `"y" is no token of the target's vocabulary` {
+		t.Errorf("error is %v", err)
+	}
+	frames := &Data{FrameSize: 2}
+	if p, _, err := frames.ReadSource("1 2.5 -3 4"); err != nil || p.Frames.Steps() != 2 || !slices.Equal(p.Frames.Values, []float32{1, 2.5, -3, 4}) {
+		t.Errorf("frames are %+v, %v", p, err)
+	}
+	for text, want := range map[string]string{"1 2 3": "has 3 numbers, which are no frames of 2", "1 b": `"b" is no number, and a source is frames of 2`} {
+		if _, _, err := frames.ReadSource(text); err == nil || err.Error() != want {
+			t.Errorf("%q: error is %v, want %q", text, err, want)
+		}
 	}
 }

@@ -29,6 +29,7 @@ type Model struct {
 
 	tables     tables
 	frontEnd   FrontEnd // nil where sources are tokens
+	attends    bool     // the decoder looks at the memory
 	vocabulary int      // V, or the classes of an aligned decoder
 	numbers    []int32  // see [Data.Numbers]
 }
@@ -63,7 +64,7 @@ func NewModel(parts Parts, params *autodiff.Params, sourceSize, targetSize int) 
 				return nil, registry.Under("model.attention", err)
 			}
 			if a != nil {
-				output.ContextSize = a.ContextSize()
+				output.ContextSize, m.attends = a.ContextSize(), true
 			}
 			return a, nil
 		},
@@ -165,6 +166,9 @@ func (m *Model) Aligned() bool {
 	return aligned
 }
 
+// Attends says whether the decoder has an attention to the memory.
+func (m *Model) Attends() bool { return m.attends }
+
 // Fill makes b the batch of pairs as the model reads it, reusing its memory.
 func (m *Model) Fill(b *Batch, pairs []Pair) {
 	if m.Aligned() {
@@ -252,7 +256,8 @@ func (m *Model) TokenLosses(t *autodiff.Tape, b *Batch) (losses []float64, logit
 
 // Decoding is a batch of sources that are decoded step after step.
 type Decoding struct {
-	Extended // the columns of the logits, row by row
+	Extended                // the columns of the logits, row by row
+	Memory   autodiff.Spans // of the sources that it began with
 	model    *Model
 	state    DecoderState
 }
@@ -260,7 +265,8 @@ type Decoding struct {
 // Start begins to decode a batch of sources. The tape must not record, and what is
 // returned is valid until its Reset.
 func (m *Model) Start(t *autodiff.Tape, source Sequences) *Decoding {
-	d := &Decoding{Extended: m.extend(t, source), model: m, state: m.Decoder.Start(t, m.Encode(t, source))}
+	memory := m.Encode(t, source)
+	d := &Decoding{Extended: m.extend(t, source), Memory: memory.Spans, model: m, state: m.Decoder.Start(t, memory)}
 	d.Queries = autodiff.SingleRows(t, source.Batch())
 	return d
 }
@@ -270,6 +276,12 @@ func (m *Model) Start(t *autodiff.Tape, source Sequences) *Decoding {
 func (d *Decoding) Step(t *autodiff.Tape, tokens Sequences) Decoded {
 	t.Turn()
 	return d.model.Decoder.Step(t, d.state, d.model.known(t, tokens))
+}
+
+// Column returns the column of the logits of a row that a token has, that of [Unk]
+// where it has none.
+func (d *Decoding) Column(row int, token int32) int32 {
+	return d.column(row, token, d.model.vocabulary)
 }
 
 // Next reads the token of every row, and returns the logits of the next [B, V or

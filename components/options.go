@@ -147,17 +147,17 @@ func (o Training) Identity() (string, error) {
 
 // Evaluation is the [evaluate] table. The metrics are components.
 type Evaluation struct {
-	Every     int     `toml:"every" doc:"steps between two evaluations on the validation split; the last step is always one"`
-	BatchSize int     `toml:"batch_size" doc:"pairs decoded at once"`
-	MaxLength int     `toml:"max_length" doc:"longest hypothesis, in tokens"`
-	BestBy    string  `toml:"best_by" doc:"one of the metrics: the model that is tested is that of the evaluation at which it was best on the validation split, the first of equals; \"\": the last"`
-	Patience  int     `toml:"patience" doc:"evaluations in a row without a better value of best_by, the last of which ends the training (early stopping); 0: train to the end"`
-	MinDelta  float64 `toml:"min_delta" doc:"by how much a value must be better for patience to start anew"`
+	Every     int `toml:"every" doc:"steps between two evaluations on the validation split; the last step is always one"`
+	BatchSize int `toml:"batch_size" doc:"pairs decoded at once"`
+	DecodingOptions
+	BestBy   string  `toml:"best_by" doc:"one of the metrics: the model that is tested is that of the evaluation at which it was best on the validation split, the first of equals; \"\": the last"`
+	Patience int     `toml:"patience" doc:"evaluations in a row without a better value of best_by, the last of which ends the training (early stopping); 0: train to the end"`
+	MinDelta float64 `toml:"min_delta" doc:"by how much a value must be better for patience to start anew"`
 }
 
 // DefaultEvaluation is an [evaluate] table that says nothing.
 func DefaultEvaluation() Evaluation {
-	return Evaluation{Every: 1000, BatchSize: 128, MaxLength: 100}
+	return Evaluation{Every: 1000, BatchSize: 128, DecodingOptions: DefaultDecodingOptions()}
 }
 
 // Doc describes the table.
@@ -175,7 +175,7 @@ func (o Evaluation) Validate() error {
 		stopping,
 		registry.AtLeast("every", o.Every, 1),
 		registry.AtLeast("batch_size", o.BatchSize, 1),
-		registry.AtLeast("max_length", o.MaxLength, 1),
+		o.DecodingOptions.Validate(),
 		registry.AtLeast("patience", o.Patience, 0),
 		registry.AtLeast("min_delta", o.MinDelta, 0),
 	)

@@ -29,6 +29,15 @@ type Heads struct {
 // whoever wants to look at them. Nothing else computes or keeps them whole.
 func (t *Tape) KeepWeights() { t.keepWeights = true }
 
+// WithWeights calls f while the attentions of t return their weights, whether
+// [Tape.KeepWeights] was called or not.
+func (t *Tape) WithWeights(f func()) {
+	before := t.keepWeights
+	t.keepWeights = true
+	f()
+	t.keepWeights = before
+}
+
 // KeepsWeights says whether [Tape.KeepWeights] was called.
 func (t *Tape) KeepsWeights() bool { return t.keepWeights }
 

@@ -49,7 +49,7 @@ func TestAligned(t *testing.T) {
 			at++
 		}
 	}
-	greedy, beams := Greedy(m, tape, b.Source, 1), Beam(m, tape, b.Source, 1, 4, 0)
+	greedy, beams := Greedy(m, tape, b.Source, 1), Decode(m, tape, b.Source, options(1, 4))
 	for row := range want {
 		if !slices.Equal(greedy[row], want[row]) || len(beams[row]) != 1 || !slices.Equal(beams[row][0].Tokens, want[row]) {
 			t.Errorf("row %d: greedy says %v, the beam %v, want %v", row, greedy[row], beams[row], want[row])

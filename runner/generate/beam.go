@@ -9,95 +9,183 @@ import (
 	"exp/components/autodiff"
 )
 
-// A Hypothesis is a target that a search has found, without [components.Eos].
-type Hypothesis struct {
-	Tokens []int32
-	// Score is Σ log p / length^alpha, in nats: over the tokens and, where the
-	// hypothesis ended, its [components.Eos], which length counts too.
-	Score float64
-}
-
-// Beam decodes a batch of sources by beam search, and returns up to size
-// hypotheses of each, the best first. A hypothesis ends before its
-// [components.Eos], or after maxLength tokens. It resets t, and what it returns
-// for a source does not depend on the others of the batch.
+// beamSearch is [Decode] by beam search.
 //
 // A source begins with one hypothesis, without a token. A step continues each
-// with every token and keeps the most probable, by Σ log p, as many as size less
+// with every token and keeps the most probable, by Σ log p, as many as o.BeamSize less
 // those that have ended; of equals the one that continues the better hypothesis,
-// then the lower column, see [components.Extended]. One that ends leaves the beam for the results (Sutskever
-// et al. 2014, section 3.2), and the beam is smaller by one from there on. alpha
-// is the exponent of the length normalisation by which the results are ranked: 0
-// for none, 1 for the mean log-probability a token (Wu et al. 2016, equation 14,
-// has (5+length)/6 for length). With size 1 it is [Greedy]; size must be at
-// least 1. An aligned decoder has one hypothesis, the best of all, whatever size and
-// maxLength are.
-func Beam(m *components.Model, t *autodiff.Tape, source components.Sequences, maxLength, size int, alpha float64) [][]Hypothesis {
-	if m.Aligned() {
-		var found [][]Hypothesis
-		for _, h := range aligned(m, t, source) {
-			h.Score = score(h.Score, len(h.Tokens), alpha)
-			found = append(found, []Hypothesis{h})
-		}
-		return found
-	}
+// then the lower column, see [components.Extended]. One that ends leaves the beam for
+// the results (Sutskever et al. 2014, section 3.2), and the beam is smaller by one from
+// there on. Penalties rank the results (Wu et al. 2016, equation 14, where they are
+// also a bound by which the beam is pruned). With size 1 it is [Greedy].
+func beamSearch(m *components.Model, t *autodiff.Tape, source components.Sequences, o Options) [][]Hypothesis {
 	t.Reset(false, false)
-	decoding := m.Start(t, source)
-
-	found := make([][]Hypothesis, source.Batch())
-	beam := make([]prefix, source.Batch()) // the beams of all sources, source after source
-	for row := range beam {
-		beam[row].source = row
+	size := max(1, o.BeamSize)
+	b := beam{Options: &o, found: make([][]Hypothesis, source.Batch()), decoding: m.Start(t, source)}
+	rows := make([]prefix, source.Batch()) // the beams of all sources, source after source
+	for row := range rows {
+		rows[row] = prefix{source: row, last: -1}
 	}
+	b.cover(len(rows))
 	var input components.Sequences
 	begin(&input, source.Batch())
+	var next []prefix
+	var parents []int32
 	var candidates []candidate
-	for ; len(beam) > 0 && maxLength > 0; maxLength-- {
-		p := newPredictions(t, decoding.Next(t, input))
+	for length := 0; len(rows) > 0 && length < o.MaxLength; length++ {
+		decoded := b.decoding.Step(t, input)
+		p := newPredictions(t, m.Output.Logits(t, decoded, b.decoding.Extended))
+		b.see(decoded.Weights, rows)
+		b.restrict(p, rows, length)
 		input.Clear()
-		var next []prefix
-		var rows []int32
-		for from, to := 0, 0; from < len(beam); from = to {
-			at := beam[from].source
+		next, parents = next[:0], parents[:0]
+		for from, to := 0, 0; from < len(rows); from = to {
+			at := rows[from].source
 			candidates = candidates[:0]
-			for to = from; to < len(beam) && beam[to].source == at; to++ {
-				candidates = p.best(candidates, beam[to].sum, to, size-len(found[at]))
+			for to = from; to < len(rows) && rows[to].source == at; to++ {
+				candidates = p.best(candidates, rows[to].sum, to, size-len(b.found[at]))
 			}
 			for _, c := range candidates {
-				parent := beam[c.row]
+				parent := rows[c.row]
 				if c.column == components.Eos {
-					found[at] = append(found[at], Hypothesis{parent.tokens, score(c.sum, len(parent.tokens)+1, alpha)})
+					b.add(c.row, parent, c.sum, length, length+1)
 					continue
 				}
-				token := decoding.Token(c.row, c.column)
-				next = append(next, prefix{at, append(slices.Clip(parent.tokens), token), c.sum})
-				rows = append(rows, int32(c.row))
+				token := b.decoding.Token(c.row, c.column)
+				b.nodes = append(b.nodes, node{parent.last, token})
+				next = append(next, prefix{at, int32(len(b.nodes) - 1), c.sum})
+				parents = append(parents, int32(c.row))
 				input.Add(token)
 			}
+			if len(candidates) == 0 { // every token is impossible
+				for row := from; row < to; row++ {
+					b.add(row, rows[row], rows[row].sum, length, length)
+				}
+			}
 		}
-		beam = next
-		if len(beam) > 0 {
-			decoding.Select(t, rows)
+		rows, next = next, rows
+		if len(rows) > 0 {
+			b.decoding.Select(t, parents)
+			b.follow(parents)
 		}
 	}
-	for _, p := range beam {
-		found[p.source] = append(found[p.source], Hypothesis{p.tokens, score(p.sum, len(p.tokens), alpha)})
+	for row, p := range rows {
+		b.add(row, p, p.sum, o.MaxLength, o.MaxLength)
 	}
-	for _, hypotheses := range found {
+	for at, hypotheses := range b.found {
 		slices.SortStableFunc(hypotheses, func(a, b Hypothesis) int { return cmp.Compare(b.Score, a.Score) })
+		b.found[at] = hypotheses[:min(len(hypotheses), o.Count)]
 	}
-	return found
+	return b.found
 }
 
-func score(sum float64, length int, alpha float64) float64 {
-	return sum / math.Pow(float64(max(1, length)), alpha)
+// beam is a search under way.
+type beam struct {
+	*Options
+	decoding *components.Decoding
+	found    [][]Hypothesis // of each source
+	nodes    []node         // every token that was ever in the beam
+	said     []int32        // tokens of a hypothesis, a while
+
+	coverage, before []float64 // [rows, longest memory]: Σ of the weights so far, where CoverageBeta is not 0
+	longest          int
+}
+
+// node is a token after others.
+type node struct {
+	parent int32 // the node before, -1 for none
+	token  int32
 }
 
 // prefix is a hypothesis of the beam.
 type prefix struct {
 	source int
-	tokens []int32
+	last   int32   // its last token's node, -1 for none
 	sum    float64 // of the log-probabilities
+}
+
+// tokens appends the tokens that end with a node, of which there are length.
+func (b *beam) tokens(into []int32, last int32, length int) []int32 {
+	from := len(into)
+	into = slices.Grow(into, length)[:from+length]
+	for at := from + length - 1; last >= 0; at-- {
+		into[at], last = b.nodes[last].token, b.nodes[last].parent
+	}
+	return into
+}
+
+// restrict applies the rules to the logits of every row, of hypotheses of so many
+// tokens.
+func (b *beam) restrict(p predictions, rows []prefix, length int) {
+	r := rules{b.Options, b.decoding}
+	if r.plain() {
+		return
+	}
+	for row, h := range rows {
+		if b.BlockNgrams > 0 {
+			b.said = b.tokens(b.said[:0], h.last, length)
+		}
+		r.apply(p.row(row), row, length, b.said)
+	}
+}
+
+// add enters a hypothesis of length tokens, which count as so many, into the results.
+func (b *beam) add(row int, h prefix, sum float64, length, counted int) {
+	b.found[h.source] = append(b.found[h.source], Hypothesis{
+		Tokens:  b.tokens(nil, h.last, length),
+		LogProb: sum,
+		Score:   sum/b.penalty(counted) + b.covered(row, h.source),
+	})
+}
+
+// cover makes room for what is covered of the memories of the first rows.
+func (b *beam) cover(rows int) {
+	if b.CoverageBeta > 0 {
+		b.longest = b.decoding.Memory.Longest()
+		b.coverage = make([]float64, rows*b.longest)
+	}
+}
+
+// see adds the weights [B, N, 1, S] of a step, the mean over their heads.
+func (b *beam) see(weights *autodiff.Var, rows []prefix) {
+	if b.CoverageBeta == 0 || b.longest == 0 {
+		return
+	}
+	heads, width, values := weights.Dim(1), weights.Dim(3), autodiff.Values[float32](weights)
+	for row, h := range rows {
+		covered := b.coverage[row*b.longest:][:b.decoding.Memory.Lengths[h.source]]
+		for key := range covered {
+			sum := 0.0
+			for n := range heads {
+				sum += float64(values[(row*heads+n)*width+key])
+			}
+			covered[key] += sum / float64(heads)
+		}
+	}
+}
+
+// follow makes the coverage that of the rows that rows names.
+func (b *beam) follow(rows []int32) {
+	if b.CoverageBeta == 0 {
+		return
+	}
+	b.before, b.coverage = b.coverage, slices.Grow(b.before[:0], len(rows)*b.longest)[:len(rows)*b.longest]
+	for to, row := range rows {
+		copy(b.coverage[to*b.longest:][:b.longest], b.before[int(row)*b.longest:])
+	}
+}
+
+// covered is the coverage penalty of a row: beta Σ over the source of log min(1, Σ
+// of its weights) (Wu et al. 2016, equation 14).
+func (b *beam) covered(row, source int) float64 {
+	if b.CoverageBeta == 0 {
+		return 0
+	}
+	penalty := 0.0
+	for _, sum := range b.coverage[row*b.longest:][:b.decoding.Memory.Lengths[source]] {
+		penalty += math.Log(min(1, sum))
+	}
+	return b.CoverageBeta * penalty
 }
 
 // candidate is the continuation of a row's hypothesis by the token of a column.
@@ -107,33 +195,14 @@ type candidate struct {
 	sum    float64
 }
 
-// predictions is log p = logits - normaliser, row by row. The difference is
-// taken in float64, so two logits that differ give probabilities that do.
-type predictions struct {
-	logits     []float32 // [rows, columns]
-	normaliser []float64 // [rows]: log Σ e^logit
-	columns    int
-}
-
-func newPredictions(t *autodiff.Tape, logits *autodiff.Var) predictions {
-	p := predictions{logits: autodiff.Values[float32](logits), columns: logits.Dim(-1)}
-	top := make([]int32, logits.Rows())
-	autodiff.Argmax(logits, top)
-	p.normaliser = autodiff.TokenLosses(t, logits, top)
-	for row, column := range top {
-		p.normaliser[row] += float64(p.logits[row*p.columns+int(column)])
-	}
-	return p
-}
-
 // best adds to the candidates, the best first, the continuations of row, and
 // keeps the best n.
 func (p predictions) best(candidates []candidate, sum float64, row, n int) []candidate {
-	for column, logit := range p.logits[row*p.columns : (row+1)*p.columns] {
+	for column, logit := range p.row(row) {
 		if math.IsInf(float64(logit), -1) {
-			continue // a column of another row
+			continue // a column of another row, or ruled out
 		}
-		c := candidate{row, int32(column), sum + (float64(logit) - p.normaliser[row])}
+		c := candidate{row, int32(column), sum + p.logProb(row, logit)}
 		if len(candidates) == n {
 			if !(c.sum > candidates[n-1].sum) {
 				continue

@@ -53,7 +53,7 @@ func aligned(m *components.Model, t *autodiff.Tape, source components.Sequences)
 	for row, length := range memory.Spans.Lengths {
 		for range length {
 			best[row].Tokens = append(best[row].Tokens, classes[at]+components.NumSpecial)
-			best[row].Score -= losses[at]
+			best[row].LogProb -= losses[at]
 			at++
 		}
 	}

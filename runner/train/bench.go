@@ -154,7 +154,7 @@ func (b *bench) step() (tokens int, err error) {
 	case BenchBeam:
 		b.model.Fill(&b.batch, b.order.batch())
 		steps := b.batch.TargetOut.Longest()
-		generate.Beam(b.model, b.tape, b.batch.Source, steps, b.beam, 0)
+		generate.Decode(b.model, b.tape, b.batch.Source, generate.Options{DecodingOptions: components.DecodingOptions{BeamSize: b.beam, MaxLength: steps}})
 		return b.batch.Source.Batch() * steps, nil
 	}
 	return 0, fmt.Errorf("there is no benchmark %q", b.mode)

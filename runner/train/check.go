@@ -31,6 +31,9 @@ func Check(c Config) (parameters int, err error) {
 	if err := c.checkForcing(m); err != nil {
 		return 0, err
 	}
+	if err := c.checkDecoding(m); err != nil {
+		return 0, err
+	}
 	if err := m.CheckEmbeddings(c.Data.Source, c.Data.Target, c.Loaded); err != nil {
 		return 0, err
 	}
@@ -81,6 +84,18 @@ func (c Config) checkForcing(m *components.Model) error {
 		err = registry.Fault{Key: "type", Problem: "replaces tokens that the decoder reads, and this one reads none"}
 	}
 	return registry.Under("train.teacher_forcing", err)
+}
+
+// checkDecoding says which options of decoding neither the model nor the data allow.
+func (c Config) checkDecoding(m *components.Model) error {
+	if err := c.Evaluation.DecodingOptions.Check(m); err != nil {
+		return err
+	}
+	o, err := c.Decoding()
+	if n := len(o.Forced); err == nil && n > o.MaxLength {
+		err = fmt.Errorf("evaluate.prefix: has %d tokens, and evaluate.max_length is %d", n, o.MaxLength)
+	}
+	return err
 }
 
 func (c Config) sourceUnit() string {
@@ -263,7 +278,7 @@ func Time(c Config, budget time.Duration) (Estimate, error) {
 		return e, nil
 	}
 	started = time.Now()
-	Evaluate(t.model, t.tape, t.Data, sample, t.Evaluation, decodes(t.Metrics))
+	Evaluate(t.model, t.tape, t.Data, sample, t.Evaluation.BatchSize, t.decodes())
 	e.Evaluation = time.Since(started) / time.Duration(sample.n) * time.Duration(pairs)
 	return e, nil
 }

@@ -15,6 +15,7 @@ import (
 	"exp/components/componenttest"
 	"exp/components/standard"
 	"exp/runner/checkpoint"
+	"exp/runner/generate"
 )
 
 func TestCheck(t *testing.T) {
@@ -28,6 +29,13 @@ func TestCheck(t *testing.T) {
 		c.Evaluation.MaxLength = hypothesis
 	}
 	for want, change := range map[string]func(*Config){
+		"evaluate.coverage_beta: needs an attention, and the model has none": func(c *Config) {
+			c.Parts.Attention, c.Evaluation.CoverageBeta = componenttest.Build(t, &catalog.Attentions, "none", nil), 1
+		},
+		`evaluate.prefix: "x" is no token of the target's vocabulary`: func(c *Config) { c.Evaluation.Prefix = "x" },
+		"evaluate.prefix: has 7 tokens, and evaluate.max_length is 6": func(c *Config) {
+			c.Evaluation.Prefix = strings.Repeat(" "+c.Data.Target.Token(4), 7)
+		},
 		"task: the train split is empty": func(c *Config) { c.Data.Train = components.Pairs{} },
 		"task: the test split is empty":  func(c *Config) { c.Data.Test = components.Pairs{} },
 		"model.encoder.max_length: is 3, and pair 3 of the train split has a source of 4 tokens":                   func(c *Config) { limit(c, 3, 5, 5) },
@@ -166,8 +174,8 @@ func TestReferencesReachMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	tape := autodiff.NewTape(autodiff.Float32)
-	each := Evaluate(m, tape, c.Data, pairs, c.Evaluation, true)
-	together := Evaluate(m, tape, c.Data, worded{pairs}, c.Evaluation, true)
+	each := Evaluate(m, tape, c.Data, pairs, 4, &generate.Options{DecodingOptions: c.Evaluation.DecodingOptions})
+	together := Evaluate(m, tape, c.Data, worded{pairs}, 4, &generate.Options{DecodingOptions: c.Evaluation.DecodingOptions})
 	for i, said := range together.Pairs {
 		if !slices.Equal(said.Hypothesis, each.Pairs[i].Hypothesis) {
 			t.Errorf("the hypothesis of source %d is %v, and %v alone", i, said.Hypothesis, each.Pairs[i].Hypothesis)
@@ -187,8 +195,8 @@ func TestEvaluateInAnyBatchSize(t *testing.T) {
 		t.Fatal(err)
 	}
 	split, tape := copies(40, 0), autodiff.NewTape(autodiff.Float32)
-	evaluation := components.Evaluation{BatchSize: 1, MaxLength: 6}
-	want := Evaluate(m, tape, c.Data, split, evaluation, true)
+	decode := &generate.Options{DecodingOptions: components.DecodingOptions{MaxLength: 6}}
+	want := Evaluate(m, tape, c.Data, split, 1, decode)
 	tokens := 0
 	if got, want := want.Text([]int32{4, 4}), c.Data.Target.Token(4)+" "+c.Data.Target.Token(4); got != want {
 		t.Errorf("the text of tokens is %q, want %q", got, want)
@@ -203,13 +211,26 @@ func TestEvaluateInAnyBatchSize(t *testing.T) {
 		t.Errorf("%d tokens, %d pairs; want %d, %d", want.Tokens(), len(want.Pairs), tokens, len(split))
 	}
 	for _, size := range []int{2, 7, 40, 1000} {
-		evaluation.BatchSize = size
-		got := Evaluate(m, tape, c.Data, split, evaluation, true)
+		got := Evaluate(m, tape, c.Data, split, size, decode)
 		if !reflect.DeepEqual(got.Pairs, want.Pairs) {
 			t.Errorf("batch size %d: got %+v, want %+v", size, got.Pairs, want.Pairs)
 		}
 	}
-	if o := Evaluate(m, tape, c.Data, split, evaluation, false); o.Pairs[0].Hypothesis != nil || o.Loss() != want.Loss() {
+	for _, change := range []func(*generate.Options){
+		func(o *generate.Options) { o.BeamSize, o.LengthAlpha = 3, 1 },
+		func(o *generate.Options) { o.Search = components.Sample },
+	} {
+		o := generate.Options{DecodingOptions: components.DefaultDecodingOptions(), Seed: 1}
+		change(&o)
+		o.MaxLength = 6
+		want := Evaluate(m, tape, c.Data, split, 1, &o)
+		for _, size := range []int{7, 40} {
+			if got := Evaluate(m, tape, c.Data, split, size, &o); !reflect.DeepEqual(got.Pairs, want.Pairs) {
+				t.Errorf("%s, batch size %d: got %+v, want %+v", o.Search, size, got.Pairs, want.Pairs)
+			}
+		}
+	}
+	if o := Evaluate(m, tape, c.Data, split, 1000, nil); o.Pairs[0].Hypothesis != nil || o.Loss() != want.Loss() {
 		t.Errorf("without decoding: loss %v, hypothesis %v", o.Loss(), o.Pairs[0].Hypothesis)
 	}
 }

@@ -11,21 +11,22 @@ import (
 )
 
 // Evaluate measures the model on a split of data: the loss and the tokens that it
-// predicts with teacher forcing, and with decode also its greedy hypotheses, one a
-// source. Pairs of nearly one length go together; no number depends on which.
-func Evaluate(m *components.Model, t *autodiff.Tape, data *components.Data, split components.Split, o components.Evaluation, decode bool) *components.Outcome {
-	outcome, _ := evaluate(m, t, data, split, o, decode)
+// predicts with teacher forcing, and with decode, which may be nil, also what it says,
+// a hypothesis a source. batchSize pairs of nearly one length go together; no number
+// depends on which.
+func Evaluate(m *components.Model, t *autodiff.Tape, data *components.Data, split components.Split, batchSize int, decode *generate.Options) *components.Outcome {
+	outcome, _ := evaluate(m, t, data, split, batchSize, decode)
 	return outcome
 }
 
 // evaluate also says how long each batch took to decode.
-func evaluate(m *components.Model, t *autodiff.Tape, data *components.Data, split components.Split, o components.Evaluation, decode bool) (*components.Outcome, []time.Duration) {
+func evaluate(m *components.Model, t *autodiff.Tape, data *components.Data, split components.Split, batchSize int, decode *generate.Options) (*components.Outcome, []time.Duration) {
 	indices := make([]int, split.Len())
 	for i := range indices {
 		indices[i] = i
 	}
 	said := make([]components.Said, split.Len())
-	e := evaluation{model: m, tape: t, split: split, batchSize: o.BatchSize}
+	e := evaluation{model: m, tape: t, split: split, batchSize: batchSize}
 	e.each(indices, func(now []int, pairs []components.Pair, batch *components.Batch) {
 		t.Reset(false, false)
 		tokenLosses, logits, targets := m.TokenLosses(t, batch)
@@ -35,7 +36,7 @@ func evaluate(m *components.Model, t *autodiff.Tape, data *components.Data, spli
 		for row, i := range now {
 			s := &said[i]
 			s.Source, s.References = pairs[row].SourceSteps(), []components.Reference{{Tokens: pairs[row].Target}}
-			if texts, ok := split.(components.Texts); ok && decode {
+			if texts, ok := split.(components.Texts); ok && decode != nil {
 				_, s.References[0].Text = texts.Text(i)
 			}
 			s.Tokens = int(batch.TargetOut.Lengths[row])
@@ -53,10 +54,12 @@ func evaluate(m *components.Model, t *autodiff.Tape, data *components.Data, spli
 		sources = group(said, grouped)
 	}
 	var took []time.Duration
-	if decode {
+	if decode != nil {
+		o := *decode
 		e.each(sources, func(now []int, _ []components.Pair, batch *components.Batch) {
 			started := time.Now()
-			hypotheses := generate.Greedy(m, t, batch.Source, o.MaxLength)
+			o.Examples = now
+			hypotheses := generate.Best(m, t, batch.Source, o)
 			took = append(took, time.Since(started))
 			for row, h := range hypotheses {
 				said[now[row]].Hypothesis = h

@@ -3,7 +3,7 @@
 //
 // A trial is a function of its configuration and its seed. Every random choice
 // comes from a generator of its own, derived from the seed by name: parameters,
-// data order, dropout, scheduled sampling. Those of a step are a function of the
+// data order, dropout, scheduled sampling, decoding. Those of a step are a function of the
 // number of batches before it. A checkpoint holds the parameters, what the optimizer,
 // the schedule and the averages remember, and how far the data were read; all else
 // follows from these, so a trial that is interrupted and resumed gives the same
@@ -110,6 +110,7 @@ type trial struct {
 	batch     components.Batch // of what is no update
 	dropout   uint64           // seed of the dropout masks of all steps
 	sampling  uint64           // of the draws of scheduled sampling
+	decoding  generate.Options // of evaluations
 	steps     int              // updates of the whole training, 0 where its length is a time
 	limit     int              // batches of the whole training, 0 where another limit ends it
 	sums      [][]float32      // of the gradients of an update's batches
@@ -191,6 +192,9 @@ func newTrial(c Config, sink Sink) (*trial, error) {
 	if t.optimizer, err = c.Optimizer(components.OptimizerDeps{Params: params, Groups: groups}); err != nil {
 		return nil, fmt.Errorf("train.optimizer: %w", err)
 	}
+	if t.decoding, err = c.Decoding(); err != nil {
+		return nil, err
+	}
 	t.order = newOrder(c.Data.Train, c.Training, c.derive("order"))
 	t.steps, t.limit = c.Training.Steps, 0
 	if c.Training.Epochs > 0 || c.Training.Tokens > 0 {
@@ -211,6 +215,15 @@ func newTrial(c Config, sink Sink) (*trial, error) {
 	params.Changed()
 	debug.FreeOSMemory() // of what the initial values were computed in
 	return t, nil
+}
+
+// Decoding is how evaluations decode.
+func (c Config) Decoding() (generate.Options, error) {
+	o, err := generate.NewOptions(c.Evaluation.DecodingOptions, c.Data, c.derive("decoding"))
+	if err != nil {
+		return o, fmt.Errorf("evaluate.prefix: %w", err)
+	}
+	return o, nil
 }
 
 // derive returns the seed of the generator of that name.
@@ -549,7 +562,7 @@ func (t *trial) evaluate(name string, split components.Split, step int) ([]Value
 
 // measure evaluates the model, that of a step, on a split and computes the metrics.
 func (t *trial) measure(name string, split components.Split, step int) ([]Value, decoding) {
-	outcome, took := evaluate(t.model, t.tape, t.Data, split, t.Evaluation, decodes(t.Metrics))
+	outcome, took := evaluate(t.model, t.tape, t.Data, split, t.Evaluation.BatchSize, t.decodes())
 	decoding := decoding{took: took}
 	for _, p := range outcome.Pairs {
 		decoding.tokens += len(p.Hypothesis)
@@ -564,11 +577,14 @@ func (t *trial) measure(name string, split components.Split, step int) ([]Value,
 	return values, decoding
 }
 
-func decodes(metrics []Metric) bool {
-	for _, m := range metrics {
-		if m.Decodes() {
-			return true
-		}
+// decodes is how metrics want hypotheses to be made, nil where none wants any.
+func (t *trial) decodes() *generate.Options {
+	if !decodes(t.Metrics) {
+		return nil
 	}
-	return false
+	return &t.decoding
+}
+
+func decodes(metrics []Metric) bool {
+	return slices.ContainsFunc(metrics, func(m Metric) bool { return m.Decodes() })
 }

@@ -43,7 +43,7 @@ func config(t testing.TB) Config {
 		Schedule:        componenttest.Build(t, &c.Schedules, "linear", nil),
 		Metrics:         metrics(t),
 		Training:        components.Training{Steps: 8, BatchTokens: 12, Accumulate: 1, ClipNorm: 1, LabelSmoothing: 0.1},
-		Evaluation:      components.Evaluation{Every: 3, BatchSize: 4, MaxLength: 6},
+		Evaluation:      components.Evaluation{Every: 3, BatchSize: 4, DecodingOptions: upTo(6)},
 		Data:            &components.Data{Train: copies(16, 0), Valid: copies(5, 16), Test: copies(6, 21), Source: vocabulary, Target: vocabulary},
 		Seed:            1,
 		Checkpoint:      filepath.Join(t.TempDir(), "trial.safetensors"),
@@ -181,4 +181,11 @@ func TestClipping(t *testing.T) {
 			t.Errorf("limit %v: moved by %v, want %v", limit, moved, want)
 		}
 	}
+}
+
+// upTo is greedy decoding of so many tokens.
+func upTo(maxLength int) components.DecodingOptions {
+	o := components.DefaultDecodingOptions()
+	o.MaxLength = maxLength
+	return o
 }
