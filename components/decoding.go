@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"exp/registry"
 )
@@ -60,11 +61,14 @@ func oneOf[E interface {
 	Values() []string
 }](e *E, text []byte) error {
 	if !slices.Contains((*e).Values(), string(text)) {
-		return fmt.Errorf("must be one of %s, is %q", registry.List((*e).Values()), text)
+		return fmt.Errorf("must be %s, is %q", strings.Join((*e).Values(), " or "), text)
 	}
 	*e = E(text)
 	return nil
 }
+
+// Doc describes the options.
+func (DecodingOptions) Doc() string { return "How targets are decoded." }
 
 // DefaultDecodingOptions is greedy.
 func DefaultDecodingOptions() DecodingOptions {

@@ -27,7 +27,7 @@ func TestDecodingOptions(t *testing.T) {
 		}
 	}
 	var s Search
-	if err := s.UnmarshalText([]byte("greedy")); err == nil || err.Error() != `must be one of beam and sample, is "greedy"` {
+	if err := s.UnmarshalText([]byte("greedy")); err == nil || err.Error() != `must be beam or sample, is "greedy"` {
 		t.Errorf("error is %v", err)
 	}
 }

@@ -122,13 +122,27 @@ func parseExperiment(path string, source []byte, o Options) (*Experiment, []erro
 	return e, errs
 }
 
+// Flag is an override that a flag of that name gives, "path=value" as in [Options].
+type Flag struct{ Name, Set string }
+
 // Recorded decodes a configuration that [Cell.Resolved] has written, maybe before
 // some of the options that there are now, which are as they are by default. The
 // task's files need not be there: the cell has no Data and no ID. Errors say that
-// the configuration is that of name.
-func Recorded(c *components.Catalog, name, resolved string) (*Cell, error) {
+// the configuration is that of name, or of a flag that overrides it.
+func Recorded(c *components.Catalog, name, resolved string, flags ...Flag) (*Cell, error) {
 	top, err := parse(registry.Origin{File: name, Line: 1}, []byte(resolved))
 	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, f := range flags {
+		s, err := parseSet(f.Name, f.Set)
+		if err == nil {
+			err = s.apply(c, top)
+		}
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	d := newDecoder(c)
@@ -153,7 +167,7 @@ func readSets(o Options, top *registry.Table) ([]setting, error) {
 	var settings []setting
 	var errs []error
 	for _, text := range o.Set {
-		s, err := parseSet(text)
+		s, err := parseSet("--set", text)
 		switch {
 		case err != nil:
 		case slices.Contains(configuration, s.path[0]):

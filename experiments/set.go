@@ -29,9 +29,9 @@ func overlaps(a, b []string) bool {
 	return true
 }
 
-// parseSet reads an override, "path=value".
-func parseSet(text string) (setting, error) {
-	flag := registry.Origin{File: "--set"}
+// parseSet reads an override, "path=value", that the flag name gives.
+func parseSet(name, text string) (setting, error) {
+	flag := registry.Origin{File: name}
 	fault := func(problem string) error {
 		return &registry.Error{Origin: flag, Fault: registry.Fault{Problem: fmt.Sprintf("%q %s; an override is path=value, as train.steps=100", text, problem)}}
 	}

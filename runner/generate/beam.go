@@ -134,6 +134,7 @@ func (b *beam) add(row int, h prefix, sum float64, length, counted int) {
 	b.found[h.source] = append(b.found[h.source], Hypothesis{
 		Tokens:  b.tokens(nil, h.last, length),
 		LogProb: sum,
+		Ended:   counted > length,
 		Score:   sum/b.penalty(counted) + b.covered(row, h.source),
 	})
 }

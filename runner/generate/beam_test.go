@@ -158,7 +158,7 @@ func (p partial) hypothesis(o Options) Hypothesis {
 			score += o.CoverageBeta * math.Log(min(c, 1))
 		}
 	}
-	return Hypothesis{p.tokens, p.sum, score}
+	return Hypothesis{Tokens: p.tokens, LogProb: p.sum, Ended: p.ended, Score: score}
 }
 
 // every returns all hypotheses that begin with p.
@@ -210,7 +210,7 @@ func sameHypotheses(t *testing.T, what string, got, want []Hypothesis) {
 		t.Fatalf("%s: %d hypotheses, want %d", what, len(got), len(want))
 	}
 	for i := range want {
-		if !slices.Equal(got[i].Tokens, want[i].Tokens) || !(math.Abs(got[i].Score-want[i].Score) <= 1e-4) || !(math.Abs(got[i].LogProb-want[i].LogProb) <= 1e-4) {
+		if !slices.Equal(got[i].Tokens, want[i].Tokens) || got[i].Ended != want[i].Ended || !(math.Abs(got[i].Score-want[i].Score) <= 1e-4) || !(math.Abs(got[i].LogProb-want[i].LogProb) <= 1e-4) {
 			t.Errorf("%s: hypothesis %d is %v, want %v", what, i, got[i], want[i])
 			return
 		}
@@ -277,7 +277,7 @@ func sameBits(t *testing.T, what string, got, want []Hypothesis) {
 		t.Fatalf("%s: %d hypotheses, want %d", what, len(got), len(want))
 	}
 	for i, h := range got {
-		if w := want[i]; !slices.Equal(h.Tokens, w.Tokens) || h.Score != w.Score || h.LogProb != w.LogProb {
+		if w := want[i]; !slices.Equal(h.Tokens, w.Tokens) || h.Score != w.Score || h.LogProb != w.LogProb || h.Ended != w.Ended {
 			t.Errorf("%s: hypothesis %d is %v, want %v", what, i, h, w)
 		}
 	}

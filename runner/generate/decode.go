@@ -33,6 +33,7 @@ type Hypothesis struct {
 	// LogProb is Σ log p, in nats, as the model says it, whatever the options rule out:
 	// over the tokens and, where the hypothesis ended, its [components.Eos].
 	LogProb float64
+	Ended   bool // else the greatest length cut it
 	// Score is what ranks the hypotheses of a beam, LogProb / penalty + coverage; that
 	// of a sample is LogProb.
 	Score float64

@@ -51,6 +51,7 @@ func aligned(m *components.Model, t *autodiff.Tape, source components.Sequences)
 	best := make([]Hypothesis, memory.Spans.Batch())
 	at := 0
 	for row, length := range memory.Spans.Lengths {
+		best[row].Ended = true
 		for range length {
 			best[row].Tokens = append(best[row].Tokens, classes[at]+components.NumSpecial)
 			best[row].LogProb -= losses[at]

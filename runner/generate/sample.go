@@ -46,6 +46,7 @@ func sample(m *components.Model, t *autodiff.Tape, source components.Sequences, 
 			to.LogProb += p.logProb(row, logits[column])
 			to.Score = to.LogProb
 			if column == components.Eos {
+				to.Ended = true
 				continue
 			}
 			token := decoding.Token(row, column)

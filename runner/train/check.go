@@ -67,11 +67,20 @@ func Check(c Config) (parameters int, err error) {
 				return 0, fmt.Errorf("%s: is %d, and pair %d of the %s split has a target of %d tokens, its end included", targetOption, target, i+1, s.name, len(p.Target)+1)
 			}
 		}
-		if target > 0 && s.name != "train" && decodes(c.Metrics) && c.Evaluation.MaxLength > target {
-			return 0, fmt.Errorf("evaluate.max_length: is %d, and %s allows hypotheses of %d tokens", c.Evaluation.MaxLength, targetOption, target)
-		}
+	}
+	if decodes(c.Metrics) {
+		return m.Params.Count(), c.checkMaxLength(m)
 	}
 	return m.Params.Count(), nil
+}
+
+// checkMaxLength says that hypotheses are longer than the decoder can read.
+func (c Config) checkMaxLength(m *components.Model) error {
+	_, _, target, option := m.MaxLengths()
+	if target > 0 && c.Evaluation.MaxLength > target {
+		return fmt.Errorf("evaluate.max_length: is %d, and %s allows hypotheses of %d tokens", c.Evaluation.MaxLength, option, target)
+	}
+	return nil
 }
 
 // checkForcing says that scheduled sampling has nothing to replace.

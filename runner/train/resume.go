@@ -133,7 +133,7 @@ func (t *trial) restore(f checkpoint.File) error {
 			return err
 		}
 	}
-	if err := t.start(f, modelPrefix); err != nil {
+	if err := setWeights(t.model.Params, f, modelPrefix); err != nil {
 		return err
 	}
 	state := t.optimizer.State()
@@ -235,13 +235,13 @@ func has(f checkpoint.File, prefix string) bool {
 	return false
 }
 
-// start gives the parameters the values that f has under prefix.
-func (t *trial) start(f checkpoint.File, prefix string) error {
-	if err := checkWeights(t.model.Params, f, prefix); err != nil {
+// setWeights gives the parameters the values that f has under prefix.
+func setWeights(p *autodiff.Params, f checkpoint.File, prefix string) error {
+	if err := checkWeights(p, f, prefix); err != nil {
 		return err
 	}
-	for _, v := range t.model.Params.All() {
-		if err := t.model.Params.Set(v, f.Tensors[prefix+v.Name()].Values); err != nil {
+	for _, v := range p.All() {
+		if err := p.Set(v, f.Tensors[prefix+v.Name()].Values); err != nil {
 			return err
 		}
 	}

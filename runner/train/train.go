@@ -178,7 +178,7 @@ func newTrial(c Config, sink Sink) (*trial, error) {
 		return nil, err
 	}
 	if c.Weights != nil {
-		if err := t.start(*c.Weights, ""); err != nil {
+		if err := setWeights(params, *c.Weights, ""); err != nil {
 			return nil, err
 		}
 	}

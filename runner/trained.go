@@ -1,0 +1,58 @@
+package runner
+
+import (
+	"fmt"
+
+	"exp/components"
+	"exp/experiments"
+	"exp/runner/generate"
+	"exp/runner/train"
+)
+
+// Trained is the model of a trial, with the data that its vocabularies are from.
+type Trained struct {
+	Model    *components.Model
+	Data     *components.Data
+	Decoding generate.Options // as its evaluations decode
+	Step     string           // that the weights are of
+}
+
+// LoadTrained loads the model that a trial's checkpoint holds, that which is tested. c
+// is as [experiments.Recorded] returns it. The vocabularies are not in the checkpoint:
+// they are learned again from the task's data, whose hash must be what the trial was
+// trained on.
+func LoadTrained(c *experiments.Cell, seed int64, dataHash, checkpoint string) (*Trained, error) {
+	task, err := c.Task.Build(components.TaskDeps{})
+	if err != nil {
+		return nil, fmt.Errorf("task: %w", err)
+	}
+	hash, err := task.Identity()
+	if err != nil {
+		return nil, fmt.Errorf("task: %w; the vocabularies are learned from the data that the trial was trained on, which must be where it was", err)
+	}
+	if hash != dataHash {
+		return nil, fmt.Errorf("task: its files are not as they were when the trial was trained, and their vocabularies may be others: their hash was %s and is %s", dataHash, hash)
+	}
+	data, err := task.Load()
+	if err != nil {
+		return nil, fmt.Errorf("task: %w", err)
+	}
+	return trained(train.Config{Parts: c.Parts, Evaluation: c.Evaluation, Data: data, Seed: seed, Checkpoint: checkpoint})
+}
+
+func trained(config train.Config) (*Trained, error) {
+	t := &Trained{Data: config.Data}
+	var err error
+	if t.Model, t.Step, err = train.Trained(config); err != nil {
+		return nil, err
+	}
+	t.Decoding, err = config.Decoding()
+	return t, err
+}
+
+// Trained is [LoadTrained] for a trial of a prepared grid.
+func (g *Grid) Trained(t experiments.Trial, checkpoint string) (*Trained, error) {
+	config := g.cells[t.Cell.ID].config
+	config.Seed, config.Checkpoint = t.Seed, checkpoint
+	return trained(config)
+}
