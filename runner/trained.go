@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"exp/components"
+	"exp/components/autodiff"
 	"exp/experiments"
 	"exp/runner/generate"
 	"exp/runner/train"
@@ -50,9 +51,39 @@ func trained(config train.Config) (*Trained, error) {
 	return t, err
 }
 
-// Trained is [LoadTrained] for a trial of a prepared grid.
+// Decode returns the best hypothesis of each pair of a split, as evaluations find it,
+// batchSize at a time.
+func (t *Trained) Decode(split components.Split, batchSize int) []generate.Hypothesis {
+	tape := autodiff.NewTape(autodiff.Float32)
+	var all []generate.Hypothesis
+	var batch components.Batch
+	o := t.Decoding
+	for n := split.Len(); len(all) < n; {
+		var pairs []components.Pair
+		o.Examples = o.Examples[:0]
+		for i := len(all); i < min(n, len(all)+batchSize); i++ {
+			pairs, o.Examples = append(pairs, split.Pair(i)), append(o.Examples, i)
+		}
+		t.Model.Fill(&batch, pairs)
+		for _, found := range generate.Decode(t.Model, tape, batch.Source, o) {
+			all = append(all, found[0])
+		}
+	}
+	return all
+}
+
+// Trained is [LoadTrained] for a trial of a prepared grid. Where its evaluations do not
+// decode, evaluate.max_length may be more than the decoder can read, which is then the
+// greatest length.
 func (g *Grid) Trained(t experiments.Trial, checkpoint string) (*Trained, error) {
 	config := g.cells[t.Cell.ID].config
 	config.Seed, config.Checkpoint = t.Seed, checkpoint
+	m, err := components.NewModel(config.Parts, autodiff.Declare(), config.Data.SourceSize(), config.Data.Target.Size())
+	if err != nil {
+		return nil, err
+	}
+	if _, _, longest, _ := m.MaxLengths(); longest > 0 {
+		config.Evaluation.MaxLength = min(config.Evaluation.MaxLength, longest)
+	}
 	return trained(config)
 }

@@ -183,13 +183,14 @@ func TestVerifyResume(t *testing.T) {
 	c := exec.Command("exp", "verify-resume", "everything.toml", "--kills", kills, "--workers", "2")
 	c.Dir = dir
 	out, err := c.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "killed "+kills+" times") || !strings.Contains(string(out), "4 checkpoints are the same") {
+	if err != nil || !strings.Contains(string(out), "killed "+kills+" times") || !strings.Contains(string(out), "4 checkpoints and 40 hypotheses are the same") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	t.Logf("%s", out)
 }
 
-// What differs is found: a number, a number that is missing, a byte of a checkpoint.
+// What differs is found: a number, a number that is missing, a byte of a checkpoint,
+// what a model says.
 func TestVerifyResumeFindsWhatDiffers(t *testing.T) {
 	dir := t.TempDir()
 	if err := writeScan(dir, 60); err != nil {
@@ -210,7 +211,7 @@ func TestVerifyResumeFindsWhatDiffers(t *testing.T) {
 		t.Helper()
 		var c comparison
 		err := v.compare(t.Context(), e, &c)
-		if want == "" && (err != nil || c.metrics == 0 || c.checkpoints != 2) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		if want == "" && (err != nil || c.metrics == 0 || c.checkpoints != 2 || c.hypotheses == 0) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("found %v and %+v, want %q", err, c, want)
 		}
 	}
@@ -236,6 +237,21 @@ func TestVerifyResumeFindsWhatDiffers(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("lstm seed 1: the checkpoints differ")
+	if out, err := exec.Command("exp", "run", "small.toml", "--set", "sweep.seeds=[2]", "--set", "train.steps=3", "--set", "evaluate.every=1", "--runs", "other").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	other, _, err := load("small.toml", []string{"sweep.seeds=[2]", "train.steps=3", "evaluate.every=1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err = os.ReadFile(runner.CheckpointOf(filepath.Join("other", "checkpoints"), other.Trials()[1].ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	check("lstm seed 1: of validation pair 1 the model says ")
 	const series = "(SELECT id FROM series WHERE split = 'train' AND name = 'loss' ORDER BY id LIMIT 1)"
 	change("UPDATE point SET value = value * (1 + 1e-15) WHERE step = 2 AND series = " + series)
 	check("train/loss is ")

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 
 	"exp/experiments"
 	"exp/runner"
+	"exp/runner/generate"
 	"exp/tracking"
 )
 
@@ -31,9 +33,9 @@ func newVerifyResume() *cobra.Command {
 		Long: `verify-resume trains the experiment twice, from its start, in a folder of its own
 that it removes: once in one go, and once in a process that it kills without warning
 at random moments and starts again, as often as asked for. It then compares every
-metric of every step, and every checkpoint, byte for byte: the weights, and with them
-whatever they say, what the optimizer, the schedule and early stopping remember, and
-how far the data were read. Neither the database nor the checkpoints of run are read
+metric of every step, every checkpoint, byte for byte: the weights, what the optimizer,
+the schedule and early stopping remember, and how far the data were read; and what the
+models say of the validation split, decoded as in [evaluate], with its scores. Neither the database nor the checkpoints of run are read
 or written.
 
 A training whose length is a time (train.seconds) is another one each time, and is
@@ -105,8 +107,8 @@ func (v *verification) run(ctx context.Context, e *experiments.Experiment, kills
 	if err := v.compare(ctx, e, &c); err != nil {
 		return err
 	}
-	fmt.Fprintf(v.out, "killed %d times in %d trainings: %s metrics and %d checkpoints are the same, byte for byte\n",
-		kills, restarts+1, formatCount(c.metrics), c.checkpoints)
+	fmt.Fprintf(v.out, "killed %d times in %d trainings: %s metrics, %d checkpoints and %s hypotheses are the same, byte for byte\n",
+		kills, restarts+1, formatCount(c.metrics), c.checkpoints, formatCount(c.hypotheses))
 	return nil
 }
 
@@ -173,7 +175,7 @@ func (v *verification) kill(ctx context.Context, kills int, whole time.Duration)
 }
 
 // comparison counts what was found the same.
-type comparison struct{ metrics, checkpoints int }
+type comparison struct{ metrics, checkpoints, hypotheses int }
 
 // compare returns an error with the first difference of each trial.
 func (v *verification) compare(ctx context.Context, e *experiments.Experiment, c *comparison) error {
@@ -187,13 +189,19 @@ func (v *verification) compare(ctx context.Context, e *experiments.Experiment, c
 		defer r.Close()
 		readers[i] = r
 	}
+	g, err := runner.Prepare(e)
+	if err != nil {
+		return err
+	}
 	var errs []error
 	for _, t := range e.Trials() {
 		errs = append(errs, compareTrial(ctx, readers, t, c))
 		var content [2][]byte
+		var paths [2]string
 		for i, name := range names {
+			paths[i] = runner.CheckpointOf((&places{runs: filepath.Join(v.dir, name)}).checkpoints(), t.ID)
 			var err error
-			content[i], err = os.ReadFile(runner.CheckpointOf((&places{runs: filepath.Join(v.dir, name)}).checkpoints(), t.ID))
+			content[i], err = os.ReadFile(paths[i])
 			if err != nil && !errors.Is(err, os.ErrNotExist) { // of a trial that diverged
 				return err
 			}
@@ -203,8 +211,31 @@ func (v *verification) compare(ctx context.Context, e *experiments.Experiment, c
 		} else if content[0] != nil {
 			c.checkpoints++
 		}
+		if content[0] != nil && content[1] != nil {
+			errs = append(errs, compareHypotheses(g, t, paths, c))
+		}
 	}
 	return errors.Join(errs...)
+}
+
+// compareHypotheses compares what the models of two checkpoints say of the validation
+// split.
+func compareHypotheses(g *runner.Grid, t experiments.Trial, checkpoints [2]string, c *comparison) error {
+	var said [2][]generate.Hypothesis
+	for i, path := range checkpoints {
+		model, err := g.Trained(t, path)
+		if err != nil {
+			return fmt.Errorf("%s: %w", trialLabel(t), err)
+		}
+		said[i] = model.Decode(model.Data.Valid, t.Cell.Evaluation.BatchSize)
+	}
+	for i, h := range said[0] {
+		if other := said[1][i]; !slices.Equal(h.Tokens, other.Tokens) || h.Ended != other.Ended || math.Float64bits(h.Score) != math.Float64bits(other.Score) {
+			return fmt.Errorf("%s: of validation pair %d the model says %v with score %v in one go, and killed %v with %v", trialLabel(t), i+1, h.Tokens, h.Score, other.Tokens, other.Score)
+		}
+	}
+	c.hypotheses += len(said[0])
+	return nil
 }
 
 func compareTrial(ctx context.Context, readers [2]*tracking.Reader, t experiments.Trial, c *comparison) error {
