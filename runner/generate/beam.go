@@ -199,22 +199,25 @@ type candidate struct {
 // best adds to the candidates, the best first, the continuations of row, and
 // keeps the best n.
 func (p predictions) best(candidates []candidate, sum float64, row, n int) []candidate {
+	normaliser, last := p.normaliser[row], math.Inf(-1) // what a candidate must be better than
+	if len(candidates) == n {
+		last = candidates[n-1].sum
+	}
 	for column, logit := range p.row(row) {
-		if math.IsInf(float64(logit), -1) {
-			continue // a column of another row, or ruled out
+		total := sum + (float64(logit) - normaliser)
+		full := len(candidates) == n
+		if full && !(total > last) || math.IsInf(float64(logit), -1) {
+			continue // no better, or a column of another row, or ruled out
 		}
-		c := candidate{row, int32(column), sum + p.logProb(row, logit)}
-		if len(candidates) == n {
-			if !(c.sum > candidates[n-1].sum) {
-				continue
-			}
+		if full {
 			candidates = candidates[:n-1]
 		}
 		at := len(candidates)
-		for at > 0 && c.sum > candidates[at-1].sum {
+		for at > 0 && total > candidates[at-1].sum {
 			at--
 		}
-		candidates = slices.Insert(candidates, at, c)
+		candidates = slices.Insert(candidates, at, candidate{row, int32(column), total})
+		last = candidates[len(candidates)-1].sum
 	}
 	return candidates
 }

@@ -5,7 +5,7 @@
 #	testdata/bench/compare.sh [--only REGEX] [--rounds N] [--steps N] [--seconds S] [--json]
 #
 # A row is a model, a width and a vocabulary; batches are 64 pairs of 20 source
-# and 20 target tokens. Each round runs exp and then PyTorch, either in a process
+# and 20 target tokens, and one pair in the rows that end in -b1. Each round runs exp and then PyTorch, either in a process
 # of its own with one thread, so that what else the machine does falls on both.
 # Speeds are medians of the rounds, and the ratio is the median of the rounds'
 # ratios, ours over theirs, beside the smallest and the largest. x floor is the
@@ -42,19 +42,20 @@ while [ $# -gt 0 ]; do
 done
 [ -f "$torch" ] || usage "there is no PyTorch program $torch; EXP_TORCH_BENCH names it"
 
-# rows lists, in each line: name, file, hidden size, vocabulary, mode, and the
+# rows lists, in each line: name, file, hidden size, vocabulary, batch, mode, and the
 # arguments of the PyTorch program for the model.
 rows() {
 	for hidden in 64 128 256 512; do
 		for model in rnn lstm gru transformer; do
-			echo "$model-$hidden $model $hidden 1000 train --cell $model"
+			echo "$model-$hidden $model $hidden 1000 64 train --cell $model"
 		done
 		for model in lstm transformer; do
-			echo "$model-$hidden-v8000 $model $hidden 8000 train --cell $model"
+			echo "$model-$hidden-v8000 $model $hidden 8000 64 train --cell $model"
 		done
-		echo "lstm-additive-feeding-$hidden lstm_additive_feeding $hidden 1000 train --cell lstm --attention additive --input-feeding"
+		echo "lstm-additive-feeding-$hidden lstm_additive_feeding $hidden 1000 64 train --cell lstm --attention additive --input-feeding"
 		for model in lstm transformer; do
-			echo "$model-greedy-$hidden $model $hidden 1000 greedy --cell $model"
+			echo "$model-greedy-$hidden $model $hidden 1000 64 greedy --cell $model"
+			echo "$model-greedy-$hidden-b1 $model $hidden 1000 1 greedy --cell $model"
 		done
 	done
 }
@@ -113,18 +114,18 @@ if [ $format = table ]; then
 	printf "$heading" row parameters exp torch median min max exp torch exp torch
 fi
 failed=0
-while read -r name file hidden vocabulary mode arguments; do
+while read -r name file hidden vocabulary batch mode arguments; do
 	: >"$work/ours"
 	: >"$work/theirs"
 	round=0
 	while [ $round -lt "$rounds" ]; do
 		# shellcheck disable=SC2046,SC2086 # lists of words
 		GOMAXPROCS=1 "$work/exp" bench "$root/testdata/bench/$file.toml" $(sizes "$file" "$hidden") --mode "$mode" --json \
-			--batch 64 --source-length 20 --target-length 20 --vocabulary "$vocabulary" \
+			--batch "$batch" --source-length 20 --target-length 20 --vocabulary "$vocabulary" \
 			--steps "$steps" --seconds "$seconds" >>"$work/ours"
 		# shellcheck disable=SC2086
 		LD_PRELOAD=$malloc "$python" "$torch" $arguments --hidden "$hidden" --mode "$mode" --threads 1 \
-			--batch 64 --src-len 20 --tgt-len 20 --vocab "$vocabulary" \
+			--batch "$batch" --src-len 20 --tgt-len 20 --vocab "$vocabulary" \
 			--steps "$steps" --max-seconds "$seconds" >>"$work/theirs"
 		round=$((round + 1))
 	done
