@@ -12,9 +12,9 @@ import (
 
 // Pairings hands models of every encoder with every decoder to f, each with so many
 // pairs that it can read, of several lengths; with two attentions in turn, and an
-// output with each, or with whole with all of them, and also with every other value of
-// an option of the decoder and of the attention; and models of every front end with
-// every decoder.
+// output with each, and models of every front end with every decoder. With whole it is
+// all attentions, and every other value of an option of a decoder, with two partners in
+// turn, and of an attention, with every decoder.
 func Pairings(t *testing.T, c *components.Catalog, whole bool, n int, f func(t *testing.T, m *components.Model, pairs []components.Pair)) {
 	encoders, decoders, attentions, outputs, frontEnds := small(t, &c.Encoders), small(t, &c.Decoders), small(t, &c.Attentions), small(t, &c.Outputs), small(t, &c.FrontEnds)
 	turn, outputTurn := partners{whole: whole}, partners{whole: whole}
@@ -38,15 +38,33 @@ func Pairings(t *testing.T, c *components.Catalog, whole bool, n int, f func(t *
 			f(t, s.build(t, autodiff.NewParams(autodiff.Float32, 1)), s.pairs(drawn...))
 		})
 	}
+	pair := func(e encoder, d decoder, a attention, o output) {
+		run(components.Parts{Encoder: e.build, Decoder: d.build, Attention: a.build, Output: o.build}, e.name, d.name, a.name, o.name)
+	}
 	for _, e := range encoders {
 		for _, d := range decoders {
-			for _, d := range others(d, whole) {
-				for _, a := range inTurn(&turn, attentions) {
-					for _, a := range others(a, whole) {
-						for _, o := range inTurn(&outputTurn, outputs) {
-							run(components.Parts{Encoder: e.build, Decoder: d.build, Attention: a.build, Output: o.build}, e.name, d.name, a.name, o.name)
-						}
+			for _, a := range inTurn(&turn, attentions) {
+				for _, o := range inTurn(&outputTurn, outputs) {
+					pair(e, d, a, o)
+				}
+			}
+		}
+	}
+	if whole {
+		var two partners
+		for _, base := range decoders {
+			for _, d := range base.others {
+				for _, e := range inTurn(&two, encoders) {
+					for _, a := range inTurn(&two, attentions) {
+						pair(e, d, a, outputs[0])
 					}
+				}
+			}
+		}
+		for _, base := range attentions {
+			for _, a := range base.others {
+				for _, d := range decoders {
+					pair(encoders[0], d, a, outputs[0])
 				}
 			}
 		}
@@ -58,12 +76,4 @@ func Pairings(t *testing.T, c *components.Catalog, whole bool, n int, f func(t *
 			}
 		}
 	}
-}
-
-// others is a variant, and with all those with another option.
-func others[C, D any](v variant[C, D], all bool) []variant[C, D] {
-	if !all {
-		return []variant[C, D]{v}
-	}
-	return append([]variant[C, D]{v}, v.others...)
 }
