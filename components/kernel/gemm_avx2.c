@@ -25,6 +25,10 @@ EXP_INLINE EXP_AVX2 void store_first(float *dst, __m256 v, int64_t n) {
 	if (n & 1) _mm_store_ss(dst, x);
 }
 
+// Tiles of at least so many rows fetch the panel that comes next, see
+// gemm_avx512.c.
+enum { FETCHING = 4 };
+
 // tile computes rows by cols of C, where cols fills vectors vectors, the last
 // perhaps in part. The constants are chosen so that rows*vectors accumulators
 // stay in registers, and are at least 8 where they can be: two multiply-adds
@@ -67,6 +71,7 @@ EXP_INLINE EXP_AVX2 void tile(const int rows, const int vectors, const int parti
 			const float *q = (v < 2 ? b : b2) + v % 2 * 8;
 			x[v] = v < last || !partial ? _mm256_loadu_ps(q) : _mm256_maskload_ps(q, mask);
 		}
+		if (rows >= FETCHING) _mm_prefetch((const char *)b2, _MM_HINT_T1);
 		EXP_UNROLL(12)
 		for (int r = 0; r < rows; r++) {
 			const float *q = (r < 3 ? a0 : r < 6 ? a3 : r < 9 ? a6 : a9) + r % 3 * row_a;

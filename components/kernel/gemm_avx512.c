@@ -4,6 +4,12 @@
 
 #ifdef EXP_X86
 
+// Tiles of at least so many rows fetch the panels that come next into the
+// second-level cache: they take long enough for it, and a matrix of weights that
+// no longer lies there (each step of a recurrence walks through several) would
+// hold them up by a quarter. Panels past the last are fetched in vain.
+enum { FETCHING = 8 };
+
 // tile computes rows by cols of C, where cols fills vectors vectors, the last
 // perhaps in part: a vector is a row of a panel. The constants are chosen so
 // that rows*vectors accumulators, the vectors of B and one element of A stay in
@@ -43,6 +49,7 @@ EXP_INLINE EXP_AVX512 void tile(const int rows, const int vectors, const struct 
 		for (int v = 0; v < vectors; v++) {
 			const float *q = (v < 2 ? b : b2) + v % 2 * panel_b;
 			x[v] = v < last ? _mm512_loadu_ps(q) : _mm512_maskz_loadu_ps(rest, q);
+			if (rows >= FETCHING) _mm_prefetch((const char *)(q + vectors * panel_b), _MM_HINT_T1);
 		}
 		EXP_UNROLL(14)
 		for (int r = 0; r < rows; r++) {
