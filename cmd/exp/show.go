@@ -111,6 +111,9 @@ func findTrial(ctx context.Context, r *tracking.Reader, prefix string) (*found, 
 	}
 	switch len(trials) {
 	case 0:
+		if slices.Contains(names, prefix) {
+			return nil, usage(fmt.Errorf("%q is an experiment, and this wants one of its trials", prefix), fmt.Sprintf("exp list %s prints their ids", prefix))
+		}
 		return nil, usage(fmt.Errorf("there is no experiment and no trial %q", prefix),
 			fmt.Sprintf("exp list prints the experiments (%s), exp list EXPERIMENT its trials", strings.Join(names, ", ")))
 	case 1:
