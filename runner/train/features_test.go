@@ -400,6 +400,16 @@ func TestNotFinite(t *testing.T) {
 	if loss := sink.value(t, diverged.Step, "train", "loss"); finite(loss) {
 		t.Errorf("the loss of step %d is %v", diverged.Step, loss)
 	}
+	kept, readErr := os.ReadFile(diverged.Batch)
+	if readErr != nil || !strings.Contains(err.Error(), "its batch is in "+diverged.Batch) {
+		t.Fatalf("the batch is kept in %q: %v; the error is %v", diverged.Batch, readErr, err)
+	}
+	for _, want := range []string{fmt.Sprintf("step %d, seed 1, batch %[1]d of the training: loss NaN", diverged.Step), "from " + diverged.Where,
+		"\npair 1\nsource  ", "; the first that is not finite is number ", "NaN", "\ntarget  "} {
+		if !strings.Contains(string(kept), want) {
+			t.Errorf("the batch is kept without %q:\n%s", want, kept)
+		}
+	}
 
 	for _, accumulate := range []int{1, 2} {
 		sink, skipping := newMemory(), framed(t, func(c *Config) {
@@ -421,6 +431,12 @@ func TestNotFinite(t *testing.T) {
 		slices.Sort(skipped)
 		if len(skipped) != 2 || sink.value(t, skipped[1], "train", "skipped") != 2 {
 			t.Errorf("accumulating %d, skipped steps %d, want two", accumulate, skipped)
+		}
+		for i, step := range skipped {
+			path := strings.TrimSuffix(skipping.Checkpoint, ".safetensors") + fmt.Sprintf(".step%d.batch.txt", step)
+			if kept, err := os.ReadFile(path); err != nil || !strings.Contains(string(kept), "NaN") || !strings.Contains(sink.warnings[i], path) {
+				t.Errorf("the batch of step %d is not kept: %v; warned %q", step, err, sink.warnings)
+			}
 		}
 	}
 
@@ -447,6 +463,30 @@ func TestOverflow(t *testing.T) {
 		if !errors.As(err, &diverged) || diverged.Step != at || !strings.HasPrefix(diverged.Where, "the update of ") || !strings.HasSuffix(diverged.Where, " in step 1") {
 			t.Errorf("error is %v", err)
 		}
+		kept, err := os.ReadFile(diverged.Batch)
+		if want := "step 1, seed 1, batch 1 "; err != nil || !strings.HasPrefix(string(kept), want) || !strings.Contains(string(kept), "\nsource  e b\ntarget  e b </s>\n") {
+			t.Errorf("the batch is kept as\n%s%v; want one of %q, with its tokens", kept, err, want)
+		}
+	}
+}
+
+// A batch that cannot be kept does not hide why it should be.
+func TestBatchNotKept(t *testing.T) {
+	c := framed(t, func(*Config) {})
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	tr, err := newTrial(c, newMemory())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.close()
+	tr.Checkpoint = filepath.Join(file, "trial.safetensors") // below what is no folder
+	err = tr.train(context.Background())
+	var diverged *DivergedError
+	if !errors.As(err, &diverged) || diverged.Batch != "" || !strings.Contains(err.Error(), "the batch is not kept: ") {
+		t.Errorf("error is %v", err)
 	}
 }
 

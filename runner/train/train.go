@@ -80,22 +80,6 @@ type Sink interface {
 // ErrInterrupted is a training that was asked to stop, and wrote a checkpoint.
 var ErrInterrupted = errors.New("interrupted")
 
-// DivergedError is a number that is not finite.
-type DivergedError struct {
-	Step     int
-	Loss     float64
-	GradNorm float64
-	Where    string // it came from, as [autodiff.Tape.Watched] says it
-}
-
-func (e *DivergedError) Error() string {
-	text := fmt.Sprintf("diverged at step %d: loss %v, gradient norm %v", e.Step, e.Loss, e.GradNorm)
-	if e.Where != "" {
-		text += "; the first number that is not finite is from " + e.Where
-	}
-	return text
-}
-
 // trial is a training under way.
 type trial struct {
 	Config
@@ -117,6 +101,9 @@ type trial struct {
 	averages  averages
 	overflow  *autodiff.Var // a parameter that the last update made infinite, nil for none
 
+	overflowBatch string // where the batch of that update is kept
+	overflowErr   error  // or why it is not
+
 	progress // what a checkpoint keeps beside weights
 
 	saved time.Time // when the last checkpoint was written
@@ -137,10 +124,6 @@ type progress struct {
 	from      float64 // the value that later ones have to be better than by MinDelta
 	worse     int     // evaluations since that were not
 }
-
-// maxSkipped is how many updates in a row may be skipped: the weights are as they
-// were, and so soon every batch is one that leads nowhere.
-const maxSkipped = 100
 
 // Run trains a trial from its checkpoint, or from the start where there is
 // none, to its last step, evaluates it and returns. A trial whose checkpoint is
@@ -349,7 +332,9 @@ func (t *trial) update() error {
 	}
 	t.optimizer.Step(t.step, rate, perToken*optimizer.ClipScale(clipped, t.Training.ClipNorm))
 	params.Changed()
-	t.overflow = params.FirstNotFinite() // the loss of the next step shows it, or not
+	if t.overflow = params.FirstNotFinite(); t.overflow != nil { // the loss of the next step shows it, or not
+		t.overflowBatch, t.overflowErr = t.keepBatch(&DivergedError{Step: t.step, Loss: value, GradNorm: norm, Where: "the update of " + t.overflow.Name()})
+	}
 	t.averages.update(t.step)
 	t.tape.Mark("optimizer")
 	t.sink.Progress(t.step, value)
@@ -423,27 +408,6 @@ func (t *trial) pass(batch *components.Batch) (loss float64, tokens int) {
 	return l.Scalar(), len(targets)
 }
 
-// notFinite is what follows a loss or a gradient that is not finite: an error, or
-// the update is skipped and the weights stay. Weights that are not finite do not get
-// better.
-func (t *trial) notFinite(loss, norm float64) error {
-	if v := t.model.Params.FirstNotFinite(); v != nil {
-		return &DivergedError{Step: t.step, Loss: loss, GradNorm: norm, Where: fmt.Sprintf("the update of %s in step %d", v.Name(), t.step-1)}
-	}
-	t.skipped++
-	t.inARow++
-	if t.Training.NonFinite == components.Skip && t.inARow <= maxSkipped {
-		return t.sink.Metric(t.step, "train", "skipped", float64(t.skipped))
-	}
-	t.batches-- // the pass once more, as it was
-	t.tape.Watch(t.model.Params)
-	t.pass(t.prefetch.current)
-	t.batches++
-	return &DivergedError{Step: t.step, Loss: loss, GradNorm: norm, Where: t.tape.Watched()}
-}
-
-func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
-
 // validate evaluates on the validation split, and lets what follows its metrics
 // know of them.
 func (t *trial) validate() error {
@@ -491,7 +455,7 @@ func (t *trial) compare(value float64, higherIsBetter bool) {
 // last checkpoint.
 func (t *trial) finish() error {
 	if t.overflow != nil {
-		return &DivergedError{Step: t.step, Loss: math.NaN(), GradNorm: math.NaN(), Where: fmt.Sprintf("the update of %s in step %d", t.overflow.Name(), t.step)}
+		return t.overflowed(&DivergedError{Step: t.step, Loss: math.NaN(), GradNorm: math.NaN(), Where: fmt.Sprintf("the update of %s in step %d", t.overflow.Name(), t.step)})
 	}
 	if err := t.validate(); err != nil {
 		return err
