@@ -248,6 +248,17 @@ func (g *Grid) Card(c *experiments.Cell) (*train.Card, error) {
 	return train.NewCard(config)
 }
 
+// Data is the data that a cell is trained on.
+func (g *Grid) Data(c *experiments.Cell) *components.Data { return g.cells[c.ID].config.Data }
+
+// Inspect looks for what would make the training of a cell worthless, with the
+// first seed.
+func (g *Grid) Inspect(ctx context.Context, c *experiments.Cell) ([]train.Finding, error) {
+	config := g.cells[c.ID].config
+	config.Seed = g.Seeds[0]
+	return train.Inspect(ctx, config)
+}
+
 // Bench measures the speed of a cell, of a grid by [PrepareBench].
 func (g *Grid) Bench(ctx context.Context, c *experiments.Cell, o train.BenchOptions) (*train.Speed, error) {
 	config := g.cells[c.ID].config

@@ -87,7 +87,7 @@ goes on with.`,
 	root.SetFlagErrorFunc(flagError)
 	places := &places{}
 	places.register(root)
-	root.AddCommand(newRun(places), newPlan(places), newBench(), newData(), newVerifyResume(), newList(places), newShow(places), newDiff(places), newWeights(places), newPredict(places), newPlot(places), newComponents(), newVersion())
+	root.AddCommand(newRun(places), newPlan(places), newBench(), newData(), newCheck(), newVerifyResume(), newList(places), newShow(places), newDiff(places), newWeights(places), newPredict(places), newPlot(places), newComponents(), newVersion())
 	return root
 }
 

@@ -89,18 +89,7 @@ func TestGalleryFigures(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			source, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if strings.Contains(string(source), "$EXP_DATA_DIR/") { // data that is not the project's own
-				if os.Getenv("EXP_DATA_DIR") == "" {
-					t.Setenv("EXP_DATA_DIR", filepath.Join("..", "..", "..", "shared", "data")) // beside the project's root
-				}
-				if _, err := os.Stat(os.Getenv("EXP_DATA_DIR")); err != nil {
-					t.Skipf("no data: %v; EXP_DATA_DIR names its folder", err)
-				}
-			}
+			needData(t, file)
 			if _, _, err := load(file, nil); err != nil {
 				t.Error(err)
 			}
