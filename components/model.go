@@ -237,6 +237,11 @@ func (m *Model) Decode(t *autodiff.Tape, memory Memory, b *Batch) (Decoded, Exte
 // mean over.
 func (m *Model) Loss(t *autodiff.Tape, b *Batch, smoothing float64) (loss *autodiff.Var, targets []int32) {
 	decoded, x := m.Decode(t, m.Encode(t, b.Source), b)
+	return m.LossOf(t, decoded, x, b, smoothing)
+}
+
+// LossOf is Loss of what Decode returned.
+func (m *Model) LossOf(t *autodiff.Tape, decoded Decoded, x Extended, b *Batch, smoothing float64) (loss *autodiff.Var, targets []int32) {
 	targets = m.columns(t, b.TargetOut, x).Tokens
 	loss = m.Output.Loss(t, decoded, x, targets, smoothing)
 	if decoded.Loss != nil {

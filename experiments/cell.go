@@ -34,7 +34,9 @@ type Cell struct {
 	Evaluation components.Evaluation
 	Breakdown  components.Breakdown
 
-	embeddings, training, evaluation, breakdown []registry.Option // as options
+	Diagnostics components.Diagnostics
+
+	embeddings, training, evaluation, breakdown, diagnostics []registry.Option // as options
 
 	frameSize int // of the task's sources, 0 for tokens
 
@@ -170,11 +172,15 @@ func (d *decoder) cell(top *registry.Table, partial bool) (*Cell, error) {
 	}
 
 	evaluate := section("evaluate")
-	c.Evaluation, c.evaluation, err = registry.DecodeOptions(evaluate, components.DefaultEvaluation(), "metrics", "breakdown")
+	c.Evaluation, c.evaluation, err = registry.DecodeOptions(evaluate, components.DefaultEvaluation(), "metrics", "breakdown", "diagnostics")
 	report(err)
 	breakdown, err := subtable(evaluate, "breakdown")
 	report(err)
 	c.Breakdown, c.breakdown, err = registry.DecodeOptions(breakdown, components.Breakdown{})
+	report(err)
+	diagnostics, err := subtable(evaluate, "diagnostics")
+	report(err)
+	c.Diagnostics, c.diagnostics, err = registry.DecodeOptions(diagnostics, components.Diagnostics{})
 	report(err)
 	c.Metrics, err = d.metrics(evaluate)
 	if report(err) {

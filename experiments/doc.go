@@ -21,6 +21,7 @@
 //	[train.teacher_forcing]  always by default, or scheduled sampling
 //	[evaluate]               when, and which metrics
 //	[evaluate.breakdown]     by what lengths every metric is computed apart as well
+//	[evaluate.diagnostics]   what is looked at within the model: gradients, saturation, attention
 //
 // A table with a type names a component, and its other keys are that component's
 // options. Metrics are a list: a metric without options is its name, else a table.

@@ -24,7 +24,8 @@ func hash(text string) string {
 
 // identity hashes everything that can change a number which training a trial of
 // c leads to. It leaves out what is as it is by default, so that a new option
-// changes nothing, and the metrics and their breakdown, which can be computed later.
+// changes nothing, and the metrics and their breakdown, which can be computed later, and
+// diagnostics, which are of what is trained.
 func (c *Cell) identity() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "cell %d\ndata %s\n", format, c.Data)
@@ -157,6 +158,9 @@ func (c *Cell) Resolved() string {
 		b.WriteString(formatSection(s))
 	}
 	fmt.Fprintf(&b, "metrics = %s\n\n%s", c.formatMetrics(), formatSection(section{"evaluate.breakdown", registry.Component{Options: c.breakdown}}))
+	if c.Diagnostics.Wanted() {
+		fmt.Fprintf(&b, "\n%s", formatSection(section{"evaluate.diagnostics", registry.Component{Options: c.diagnostics}}))
+	}
 	return b.String()
 }
 
@@ -173,6 +177,7 @@ func (c *Cell) Options() []registry.Option {
 		names[i] = m.Name
 	}
 	all = appendOptions(all, "evaluate.breakdown", registry.Component{Options: c.breakdown})
+	all = appendOptions(all, "evaluate.diagnostics", registry.Component{Options: c.diagnostics})
 	return append(all, registry.Option{Key: "evaluate.metrics", Type: "list of strings", Value: names, Default: defaultMetrics})
 }
 

@@ -90,6 +90,7 @@ func TestSameIdentity(t *testing.T) {
 		{"new options", withSchedule(moreSizes{extended{always: always{Size: 3}}}), scheduled},
 		{"a metric", plain, scheduled + "[evaluate]\nmetrics = [\"loss\"]"},
 		{"a breakdown", plain, scheduled + "[evaluate.breakdown]\nsource_length = [10]"},
+		{"diagnostics", plain, scheduled + "[evaluate.diagnostics]\nlayers = true\ngradient_flow = 9"},
 		{"a name, seeds, a comment", plain, "name = \"other\" # the same\n" + scheduled + "[sweep]\nseeds = 9"},
 		{"the default output", plain, scheduled + "[model.output]\ntype = \"softmax\""},
 		{"another order", plain, `

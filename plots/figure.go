@@ -36,7 +36,7 @@ type Rendered interface {
 // is nil, nothing is checked against it.
 type Sweep struct {
 	Cells   []map[string]string // the labels of each cell, as in [Trial]
-	Metrics []string            // what is measured, as "valid/loss"
+	Metrics []string            // what is measured, as "valid/loss"; "valid/saturation/*" is all that begins so
 }
 
 // NewKind returns the types of figures, all registered.
@@ -44,6 +44,7 @@ func NewKind() *registry.Kind[Figure, Sweep] {
 	k := &registry.Kind[Figure, Sweep]{Name: "figure"}
 	registry.Add(k, "learning_curve", DefaultLearningCurve(), NewLearningCurve)
 	registry.Add(k, "bar", DefaultBar(), NewBar)
+	registry.Add(k, "gradient_flow", DefaultGradientFlow(), NewGradientFlow)
 	registry.Add(k, "results_table", DefaultResultsTable(), NewResultsTable)
 	registry.Add(k, "ablation_table", DefaultAblationTable(), NewAblationTable)
 	return k
@@ -114,7 +115,11 @@ func validateMetric(key, metric string) error {
 func (s Sweep) knownMetrics(key string, metrics ...string) error {
 	var faults []error
 	for _, metric := range metrics {
-		if s.Metrics != nil && !slices.Contains(s.Metrics, metric) {
+		known := slices.ContainsFunc(s.Metrics, func(m string) bool {
+			prefix, open := strings.CutSuffix(m, "*")
+			return m == metric || open && strings.HasPrefix(metric, prefix)
+		})
+		if s.Metrics != nil && !known {
 			faults = append(faults, registry.Fault{Key: key, Problem: fmt.Sprintf("%q is not measured; %s", metric, registry.Suggest(metric, s.Metrics))})
 		}
 	}

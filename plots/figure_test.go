@@ -15,7 +15,7 @@ import (
 // are valid.
 func TestKind(t *testing.T) {
 	k := NewKind()
-	if got, want := fmt.Sprint(k.Names()), "[ablation_table bar learning_curve results_table]"; got != want {
+	if got, want := fmt.Sprint(k.Names()), "[ablation_table bar gradient_flow learning_curve results_table]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	for _, name := range k.Names() {

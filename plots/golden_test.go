@@ -76,11 +76,14 @@ func figures(t *testing.T) []Rendered {
 		t.Fatal(err)
 	}
 	all = append(all, lengths)
+	flow := DefaultGradientFlow()
+	flow.Selection = simple()
+	add(NewGradientFlow(flow, Sweep{Metrics: flows(6)}))(flowing(sample(3), 6))
 	return all
 }
 
 // names of the golden files of figures, in order.
-var names = []string{"curve", "curve_ten", "curve_facets", "curve_log", "bar", "bar_two", "results", "ablation", "cost", "lengths"}
+var names = []string{"curve", "curve_ten", "curve_facets", "curve_log", "bar", "bar_two", "results", "ablation", "cost", "lengths", "gradient_flow"}
 
 func TestGolden(t *testing.T) {
 	for i, r := range figures(t) {

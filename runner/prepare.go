@@ -180,9 +180,11 @@ func prepare(c *experiments.Cell, s *source, loaded components.Loaded, weights *
 			Training:   c.Training,
 			Evaluation: c.Evaluation,
 			Breakdown:  c.Breakdown,
-			Data:       s.data,
-			Loaded:     loaded,
-			Weights:    weights,
+
+			Diagnostics: c.Diagnostics,
+			Data:        s.data,
+			Loaded:      loaded,
+			Weights:     weights,
 		},
 		dataHash: s.hash,
 	}

@@ -84,12 +84,13 @@ func allFamilies() []family {
 		all = append(all, entry)
 	}
 	embeddings, training, evaluation := components.DefaultEmbeddings(), components.DefaultTraining(), components.DefaultEvaluation()
-	breakdown := components.Breakdown{}
+	breakdown, diagnostics := components.Breakdown{}, components.Diagnostics{}
 	return append(all,
 		family{"embeddings", "[model.embeddings]", []component{{Doc: embeddings.Doc(), Options: describe(registry.Describe(embeddings))}}},
 		family{"train", "[train]", []component{{Doc: training.Doc(), Options: describe(registry.Describe(training))}}},
 		family{"evaluate", "[evaluate]", []component{{Doc: evaluation.Doc(), Options: describe(registry.Describe(evaluation))}}},
 		family{"breakdown", "[evaluate.breakdown]", []component{{Doc: breakdown.Doc(), Options: describe(registry.Describe(breakdown))}}},
+		family{"diagnostics", "[evaluate.diagnostics]", []component{{Doc: diagnostics.Doc(), Options: describe(registry.Describe(diagnostics))}}},
 	)
 }
 

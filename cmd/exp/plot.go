@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"exp/components"
 	"exp/experiments"
 	"exp/plots"
 	"exp/registry"
@@ -61,6 +62,11 @@ func buildFigures(e *experiments.Experiment) ([]plots.Figure, error) {
 	for i := range e.Cells {
 		c := &e.Cells[i]
 		sweep.Cells = append(sweep.Cells, labels(c))
+		for _, name := range diagnosed(c.Diagnostics) {
+			if !slices.Contains(sweep.Metrics, name) {
+				sweep.Metrics = append(sweep.Metrics, name)
+			}
+		}
 		for _, m := range c.Metrics {
 			for _, number := range c.Breakdown.Names(m.Name, m) {
 				for _, name := range []string{"valid/" + number, "test/" + number} {
@@ -92,6 +98,20 @@ func buildFigures(e *experiments.Experiment) ([]plots.Figure, error) {
 		figures = append(figures, f)
 	}
 	return figures, errors.Join(errs...)
+}
+
+// diagnosed lists what the diagnostics record, as figures name it.
+func diagnosed(o components.Diagnostics) (names []string) {
+	if o.Layers {
+		names = append(names, "train/gradient_norm/*", "train/update_ratio/*")
+	}
+	if o.Activations {
+		names = append(names, "valid/saturation/*", "valid/attention_entropy")
+	}
+	for distance := 0; o.GradientFlow > 0 && distance <= o.GradientFlow; distance++ {
+		names = append(names, fmt.Sprintf("valid/gradient_flow/%d", distance))
+	}
+	return names
 }
 
 // labels is where a cell is in its sweep.

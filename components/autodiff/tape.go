@@ -44,6 +44,7 @@ type Tape struct {
 	drawn     uint64 // dropout decisions taken this step
 	profile   *Profile
 	watch     *watch
+	observer  Observer
 
 	keepWeights bool
 }

@@ -1,6 +1,8 @@
 package recurrent
 
 import (
+	"strings"
+
 	"exp/components/autodiff"
 	"exp/components/kernel"
 	"exp/components/nn"
@@ -75,6 +77,7 @@ func unroll[F kernel.Float](t *autodiff.Tape, l *layer, x *autodiff.Var, p *pack
 		end.c = t.New(batch, hidden)
 		kernel.GatherStrided(batch, hidden, autodiff.Values[F](end.c), hidden, op.c, hidden, p.last)
 	}
+	op.observe()
 	op.y, op.end = y, end
 	if t.Recording() {
 		*autodiff.Record[unrollOp[F]](t) = op
@@ -215,6 +218,25 @@ func outputGates[F kernel.Float](o, gates []F, hidden int, back bool) {
 	}
 }
 
+// name is the layer's, as its parameters have it.
+func (l *layer) name() string { return strings.TrimSuffix(l.weightIH.Name(), ".weight_ih") }
+
+// observe tells who looks how saturated the gates and the output are.
+func (op *unrollOp[F]) observe() {
+	observer, hidden := op.tape.Observer(), op.hidden()
+	acts, ok := any(op.acts).([]float32)
+	if observer == nil || !ok || op.kind == rnn && op.relu {
+		return
+	}
+	if op.kind == rnn {
+		acts = any(op.h).([]float32)
+	}
+	for i, gate := range [...][]string{rnn: {"h"}, lstm: {"i", "f", "g", "o"}, gru: {"r", "z", "n"}}[op.kind] {
+		sigmoid := op.kind != rnn && gate != "g" && gate != "n"
+		observer.Saturated(op.name(), gate, autodiff.Saturation(acts, op.gates()*hidden, i*hidden, hidden, sigmoid))
+	}
+}
+
 // Backward goes through the steps from the last. With da the gradient of the
 // gates before their activation, [total, gates·H]: dh of the step before += da U,
 // and at the end dW += daᵀ x, dU += daᵀ h, db += Σ da, dx += da W. A GRU has two
@@ -255,7 +277,13 @@ func (op *unrollOp[F]) Backward() {
 	zero := autodiff.Zeros[F](t, batch*hidden)
 	scratch := autodiff.Floats[F](t, 2*batch*hidden)
 	weight := autodiff.PackedFor[F](t, total, autodiff.Columns{Var: op.weightHH}, hidden, false)
+	observer := t.Observer()
 	for step := len(op.counts) - 1; step >= 0; step-- {
+		if from, to := op.rows(step, 1); observer != nil && !op.reverse {
+			if gradient, ok := any(dh[from*hidden : to*hidden]).([]float32); ok {
+				observer.StateGradient(op.name(), op.direction(false)[from:to], total, gradient)
+			}
+		}
 		op.stepBackward(step, hidden, weight, dh, dc, da, du, dHiddens, dh0, zero, scratch)
 	}
 	if op.start.h != nil && !op.start.h.Constant() {

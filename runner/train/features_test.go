@@ -44,7 +44,11 @@ func features(t testing.TB) map[string]func(*Config) {
 		"best":         func(c *Config) { best(c, 0) },
 		"ema":          func(c *Config) { c.Training.EMADecay = 0.9 },
 		"average last": func(c *Config) { c.Training.AverageLast, c.Evaluation.Every = 2, 2 },
-		"epochs":       func(c *Config) { c.Training.Steps, c.Training.Epochs, c.Training.Accumulate = 0, 2, 2 },
+		"diagnostics": func(c *Config) {
+			c.Diagnostics = components.Diagnostics{Layers: true, Activations: true, GradientFlow: 2}
+			c.Training.Accumulate = 2
+		},
+		"epochs": func(c *Config) { c.Training.Steps, c.Training.Epochs, c.Training.Accumulate = 0, 2, 2 },
 		"all": func(c *Config) {
 			c.Training.Accumulate, c.Training.EMADecay, c.Training.ClipValue = 2, 0.8, 0.05
 			c.Optimizer = componenttest.Build(t, &catalog.Optimizers, "rmsprop", map[string]any{"momentum": 0.5, "centered": true, "weight_decay": 0.01})

@@ -41,10 +41,12 @@ type Config struct {
 	Training   components.Training
 	Evaluation components.Evaluation
 	Breakdown  components.Breakdown
-	Data       *components.Data
-	Loaded     components.Loaded // what the embeddings start from
-	Weights    *checkpoint.File  // every parameter's first values, nil where they are drawn
-	Seed       int64
+
+	Diagnostics components.Diagnostics
+	Data        *components.Data
+	Loaded      components.Loaded // what the embeddings start from
+	Weights     *checkpoint.File  // every parameter's first values, nil where they are drawn
+	Seed        int64
 
 	Checkpoint      string        // the file, "" for none
 	CheckpointEvery time.Duration // between two checkpoints; the last step always writes one
@@ -311,6 +313,7 @@ func (t *trial) update() error {
 	value, perToken := t.gradients()
 	norm := optimizer.GradNorm(params) * perToken
 	t.tape.Mark("grad_norm")
+	diagnoses := t.diagnoses()
 	rate := t.optimizer.LearningRate() * t.schedule.Factor(t.step+1)
 	t.step++
 	for _, m := range [...]struct {
@@ -325,13 +328,27 @@ func (t *trial) update() error {
 		return t.notFinite(value, norm)
 	}
 	t.inARow = 0
+	if diagnoses {
+		if err := t.record("train", "gradient_norm", t.gradientNorms(perToken)); err != nil {
+			return err
+		}
+	}
 	clipped := norm
 	if limit := t.Training.ClipValue; limit > 0 {
 		optimizer.ClipValues(params, limit/perToken)
 		clipped = optimizer.GradNorm(params) * perToken
 	}
+	var before [][]float32
+	if diagnoses {
+		before = weightsOf(params)
+	}
 	t.optimizer.Step(t.step, rate, perToken*optimizer.ClipScale(clipped, t.Training.ClipNorm))
 	params.Changed()
+	if diagnoses {
+		if err := t.record("train", "update_ratio", t.updateRatios(before)); err != nil {
+			return err
+		}
+	}
 	if t.overflow = params.FirstNotFinite(); t.overflow != nil { // the loss of the next step shows it, or not
 		t.overflowBatch, t.overflowErr = t.keepBatch(&DivergedError{Step: t.step, Loss: value, GradNorm: norm, Where: "the update of " + t.overflow.Name()})
 	}
@@ -411,6 +428,11 @@ func (t *trial) pass(batch *components.Batch) (loss float64, tokens int) {
 // validate evaluates on the validation split, and lets what follows its metrics
 // know of them.
 func (t *trial) validate() error {
+	if t.evaluated != t.step {
+		if err := t.diagnose(); err != nil {
+			return err
+		}
+	}
 	t.averages.snapshot()
 	t.averages.swap()
 	defer t.averages.swap()
