@@ -40,7 +40,7 @@ func Inspect(ctx context.Context, c Config) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, check := range []func() error{in.start, in.dependence, in.parameters, in.differences, in.rate, in.overfit, in.cost} {
+	for _, check := range []func() error{in.start, in.loaded, in.dependence, in.parameters, in.differences, in.rate, in.overfit, in.cost} {
 		if ctx.Err() != nil {
 			return nil, ErrInterrupted
 		}
@@ -196,6 +196,29 @@ func (in *inspection) start() error {
 		in.find(trained, OK, text, "")
 	} else {
 		in.find(trained, Fault, text, "training makes something else smaller than what is evaluated: the output's Loss and Logits differ, in their targets or in their scale")
+	}
+	return nil
+}
+
+// loaded says how much of the vocabularies the files of the embeddings have.
+func (in *inspection) loaded() error {
+	const name = "loaded embeddings"
+	for _, side := range []struct {
+		name string
+		*components.Vectors
+	}{{"source", in.Loaded.Source}, {"target", in.Loaded.Target}} {
+		if side.Vectors == nil {
+			continue
+		}
+		text := fmt.Sprintf("%s has %d of %d %s tokens", side.Path, side.Found(), side.Wanted(), side.name)
+		switch found := float64(side.Found()) / float64(max(1, side.Wanted())); {
+		case found < 0.1:
+			in.find(side.name+" "+name, Fault, text, "the file is of other tokens: of another language, of words where the task has subwords, or of another case")
+		case found < 0.5:
+			in.find(side.name+" "+name, Warning, text, "most tokens start as they are drawn: is it the file of this language, and are case and tokenizer the file's?")
+		default:
+			in.find(side.name+" "+name, OK, text, "")
+		}
 	}
 	return nil
 }

@@ -3,7 +3,10 @@ package train
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -33,7 +36,7 @@ func found(t *testing.T, c Config) map[string]Finding {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, check := range []func() error{in.start, in.dependence, in.parameters, in.differences, in.rate, in.overfit} {
+	for _, check := range []func() error{in.start, in.loaded, in.dependence, in.parameters, in.differences, in.rate, in.overfit} {
 		if err := check(); err != nil {
 			t.Fatal(err)
 		}
@@ -170,6 +173,17 @@ func TestInspectFaults(t *testing.T) {
 		{"a learning rate that is far too small", "few pairs", func(c *Config) {
 			c.Optimizer = componenttest.Build(t, &catalog.Optimizers, "adam", map[string]any{"lr": 1e-6})
 		}, Warning, "too small"},
+		{"embeddings of the wrong file", "source loaded embeddings", func(c *Config) {
+			d, tokens := *c.Data, c.Data.Source.Tokens()[components.NumSpecial:]
+			for i := range 20 {
+				tokens = append(tokens, fmt.Sprint("another", i))
+			}
+			d.Source = components.NewVocabulary(tokens)
+			c.Data = &d
+			vectors(t, "a", "b", "z")(c)
+		}, Fault, "2 of 25"},
+		{"embeddings of a few tokens", "source loaded embeddings", vectors(t, "a", "b", "z"), Warning, "2 of 5"},
+		{"embeddings of most tokens", "source loaded embeddings", vectors(t, "a", "b", "c"), OK, "3 of 5"},
 		{"one target for all", "few pairs", func(c *Config) {
 			d := *c.Data
 			var same components.Pairs
@@ -186,6 +200,24 @@ func TestInspectFaults(t *testing.T) {
 				t.Errorf("%s is %+v, want a %s that says %q", test.check, f, test.verdict, test.says)
 			}
 		})
+	}
+}
+
+// vectors has the source's embedding start from a file of these tokens.
+func vectors(t *testing.T, tokens ...string) func(*Config) {
+	path := filepath.Join(t.TempDir(), "vectors.txt")
+	text := ""
+	for i, token := range tokens {
+		text += fmt.Sprintf("%s %d 0.1 0.2 0.3 0.4 0.5\n", token, i)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return func(c *Config) {
+		var err error
+		if c.Loaded.Source, err = components.ReadVectors(path, c.Data.Source); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
