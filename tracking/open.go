@@ -20,8 +20,9 @@ import (
 // applicationID is "expt", and marks a SQLite file as ours.
 const applicationID = 0x65787074
 
-// busyTimeout is how long a writer waits for another process's.
-const busyTimeout = 10 * time.Second
+// busyTimeout is how long a writer waits for another process's. Whoever waits is
+// served in no order, and so it may take long where many write on a busy disk.
+const busyTimeout = time.Minute
 
 //go:embed migrations/*.sql
 var migrations embed.FS

@@ -165,7 +165,7 @@ func TestSettings(t *testing.T) {
 				c.QueryRowContext(ctx, "PRAGMA foreign_keys").Scan(&keys),
 				c.QueryRowContext(ctx, "PRAGMA busy_timeout").Scan(&timeout),
 				c.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&journal))
-			if keys != 1 || timeout != 10000 || journal != "wal" {
+			if keys != 1 || timeout != int(busyTimeout.Milliseconds()) || journal != "wal" {
 				t.Errorf("%s: got foreign keys %d, timeout %d, journal %s", name, keys, timeout, journal)
 			}
 			if name == "writer" {
