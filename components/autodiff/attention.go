@@ -221,7 +221,7 @@ func additiveAttention[F kernel.Float](t *Tape, q, k, v, values *Var, queries, k
 	}
 	var w []F
 	if t.recording && S <= A {
-		op.weights = Floats[F](t, scoresOf(op.sequences))
+		op.weights = Floats[F](t, kernel.ScoresOf(op.sequences))
 	} else {
 		w = kept[F](t, max(additivePart, additiveBlock*S))
 	}
@@ -257,14 +257,6 @@ func additiveBlocks(t *Tape, queries, keys Spans) []kernel.AttentionRows {
 	return blocks
 }
 
-func scoresOf(sequences []kernel.AttentionRows) int {
-	n := 0
-	for _, r := range sequences {
-		n += int(r.Queries) * int(r.Keys)
-	}
-	return n
-}
-
 // parts calls f for some sequences at a time, with room for their weights in w, or
 // for all with the weights that are kept.
 func (op *additiveAttentionOp[F]) parts(w []F, f func(part []kernel.AttentionRows, w []F)) {
@@ -273,9 +265,9 @@ func (op *additiveAttentionOp[F]) parts(w []F, f func(part []kernel.AttentionRow
 		return
 	}
 	for rest := op.sequences; len(rest) > 0; {
-		n, scores := 1, scoresOf(rest[:1])
-		for n < len(rest) && scores+scoresOf(rest[n:n+1]) <= additivePart {
-			scores += scoresOf(rest[n : n+1])
+		n, scores := 1, kernel.ScoresOf(rest[:1])
+		for n < len(rest) && scores+kernel.ScoresOf(rest[n:n+1]) <= additivePart {
+			scores += kernel.ScoresOf(rest[n : n+1])
 			n++
 		}
 		f(rest[:n], w)

@@ -15,7 +15,7 @@ package kernel
 */
 import "C"
 
-import "fmt"
+import "math"
 
 // AdditiveScores scores t queries against s keys of size a (Bahdanau et al.
 // 2015, A.1.2): for q [t, a], k [s, a], v [a], and i < t, j < s
@@ -137,7 +137,7 @@ func AdditiveAttention[F Float](a, d int, sequences []AttentionRows, q, k, v, va
 		return
 	}
 	for _, r := range sequences {
-		m, n, query, key := r.in()
+		m, n, query, key := r.ints()
 		AdditiveScores(m, n, a, q[query*a:], k[key*a:], v, w, n)
 		SoftmaxRows(m, n, w, n, nil)
 		if y != nil {
@@ -189,7 +189,7 @@ func AdditiveAttentionBackward[F Float](a, d int, sequences []AttentionRows, q, 
 		return
 	}
 	for _, r := range sequences {
-		m, n, query, key := r.in()
+		m, n, query, key := r.ints()
 		if dvalues != nil {
 			gemmReference(true, false, n, d, m, w, n, dy[query*d:], d, dvalues[key*d:], d, true)
 		}
@@ -220,7 +220,7 @@ func (x additiveAttention) Range(from, to int) {
 		return
 	}
 	C.exp_additive_attention(C.int64_t(x.a), C.int64_t(x.d), C.int64_t(to-from), attentionRows(x.sequences[from:]), x.q, x.k, x.v, x.values,
-		at(x.w, scoresOf(x.sequences[:from])), x.y)
+		at(x.w, ScoresOf(x.sequences[:from])), x.y)
 }
 
 type additiveAttentionBackward struct {
@@ -234,7 +234,7 @@ func (x additiveAttentionBackward) Range(from, to int) {
 	if from == to {
 		return
 	}
-	first := scoresOf(x.sequences[:from])
+	first := ScoresOf(x.sequences[:from])
 	s := scratchPool.Get().(*scratch)
 	defer scratchPool.Put(s)
 	C.exp_additive_attention_backward(C.int64_t(x.d), C.int64_t(to-from), attentionRows(x.sequences[from:]), x.values,
@@ -254,44 +254,18 @@ func (x additiveGradient) Range(from, to int) {
 		at(x.q, from), at(x.k, from), at(x.v, from), x.ds, at(x.dq, from), at(x.dk, from), at(x.dv, from))
 }
 
-// scoresOf is how many scores the sequences have.
-func scoresOf(sequences []AttentionRows) int {
-	n := 0
-	for _, r := range sequences {
-		n += int(r.Queries) * int(r.Keys)
-	}
-	return n
-}
-
-// extent is how many rows of queries and of keys the sequences reach over.
-func extent(sequences []AttentionRows) (queries, keys int) {
-	for _, r := range sequences {
-		queries, keys = max(queries, int(r.Query+r.Queries)), max(keys, int(r.Key+r.Keys))
-	}
-	return queries, keys
-}
-
-// in is a sequence's number of queries and of keys, and the first of each.
-func (r AttentionRows) in() (queries, keys, query, key int) {
-	return int(r.Queries), int(r.Keys), int(r.Query), int(r.Key)
-}
-
 // checkAdditiveAttention panics unless the sequences lie within their matrices,
 // and returns how many scores they have.
 func checkAdditiveAttention(op string, a, d int, sequences []AttentionRows, lenQ, lenK, lenV, lenValues, lenW, lenY int) int {
-	for i, r := range sequences {
-		if r.Query < 0 || r.Queries < 0 || r.Key < 0 || r.Keys < 0 {
-			panic(fmt.Sprintf("kernel: %s: sequence %d is %+v; want no negative number", op, i, r))
-		}
-	}
+	checkSequences(op, sequences, math.MaxInt32)
 	queries, keys := extent(sequences)
 	checkAdditive(op, queries, keys, a, lenQ, lenK, lenV)
 	checkLength(op, "values", lenValues, keys*d)
 	if lenY > 0 {
 		checkLength(op, "y", lenY, queries*d)
 	}
-	checkLength(op, "w", lenW, scoresOf(sequences))
-	return scoresOf(sequences)
+	checkLength(op, "w", lenW, ScoresOf(sequences))
+	return ScoresOf(sequences)
 }
 
 func checkAdditive(op string, t, s, a, lenQ, lenK, lenV int) {

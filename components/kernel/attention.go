@@ -34,6 +34,37 @@ type AttentionShape struct {
 // row of each, and how many.
 type AttentionRows struct{ Query, Queries, Key, Keys int32 }
 
+// ints is how many queries and keys a sequence has, and the first of each.
+func (r AttentionRows) ints() (queries, keys, query, key int) {
+	return int(r.Queries), int(r.Keys), int(r.Query), int(r.Key)
+}
+
+// ScoresOf is how many scores the sequences have in a head.
+func ScoresOf(sequences []AttentionRows) int {
+	n := 0
+	for _, r := range sequences {
+		n += int(r.Queries) * int(r.Keys)
+	}
+	return n
+}
+
+// extent is how many rows of queries and of keys the sequences reach over.
+func extent(sequences []AttentionRows) (queries, keys int) {
+	for _, r := range sequences {
+		queries, keys = max(queries, int(r.Query+r.Queries)), max(keys, int(r.Key+r.Keys))
+	}
+	return queries, keys
+}
+
+// checkSequences panics if a number is negative or a sequence has too many keys.
+func checkSequences(op string, sequences []AttentionRows, maxKeys int) {
+	for i, r := range sequences {
+		if r.Query < 0 || r.Queries < 0 || r.Key < 0 || r.Keys < 0 || int(r.Keys) > maxKeys {
+			panic(fmt.Sprintf("kernel: %s: sequence %d is %+v; want no negative number, and at most %d keys", op, i, r, maxKeys))
+		}
+	}
+}
+
 // attentionBlock is how many queries' scores are held at a time.
 const attentionBlock = C.EXP_ATTENTION_BLOCK
 
@@ -182,10 +213,7 @@ func (a attention) Range(from, to int) {
 // nanoseconds is how long Attention takes on one core, about: its products, and
 // an exponential a score.
 func (s *AttentionShape) nanoseconds(sequences []AttentionRows) int {
-	scores := 0
-	for _, r := range sequences {
-		scores += int(r.Queries) * int(r.Keys) * s.Heads
-	}
+	scores := ScoresOf(sequences) * s.Heads
 	return scores + scores*(s.KeySize+s.ValueSize)/multiplyAddsPerNanosecond
 }
 
@@ -204,13 +232,8 @@ func apart(sequences []AttentionRows) bool {
 
 // check panics unless the sequences lie within their matrices.
 func (s *AttentionShape) check(op string, sequences []AttentionRows, q, k, v, y, stats, scratch int, backward bool) {
-	var queries, keys int
-	for i, r := range sequences {
-		if r.Query < 0 || r.Queries < 0 || r.Key < 0 || r.Keys < 0 || int(r.Keys) > s.MaxKeys {
-			panic(fmt.Sprintf("kernel: %s: sequence %d is %+v; want no negative number, and at most %d keys", op, i, r, s.MaxKeys))
-		}
-		queries, keys = max(queries, int(r.Query+r.Queries)), max(keys, int(r.Key+r.Keys))
-	}
+	checkSequences(op, sequences, s.MaxKeys)
+	queries, keys := extent(sequences)
 	checkMatrix(op, "q", false, queries, s.Heads*s.KeySize, s.LdQ, q)
 	checkMatrix(op, "k", false, keys, s.Heads*s.KeySize, s.LdK, k)
 	checkMatrix(op, "v", false, keys, s.Heads*s.ValueSize, s.LdV, v)

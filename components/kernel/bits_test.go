@@ -101,10 +101,10 @@ func operations(t *testing.T) (names []string) {
 	return names
 }
 
-// bitCases run each operation at size n on inputs from in, and return what it
-// wrote.
 var bitSequences = []AttentionRows{{0, 3, 0, 3}, {3, 1, 3, 2}}
 
+// bitCases run each operation at size n on inputs from in, and return what it
+// wrote.
 var bitCases = map[string]func(n int, in func(int) []float32) []any{
 	"AdamStep": func(n int, in func(int) []float32) []any {
 		w, g, m, v := in(n), in(n), in(n), in(n)

@@ -301,7 +301,7 @@ func splitOperations() (names []string, results [][]float32) {
 	}
 	for _, sequences := range [][]AttentionRows{{{0, 3, 0, 4}, {3, 1, 4, 9}, {4, 0, 13, 2}, {4, 7, 15, 0}, {11, 2, 15, 5}}, {{0, 3, 0, 9}, {3, 2, 0, 9}}} {
 		const queries, keys, a, d = 13, 20, 70, 33
-		q, k, v, values, w := random(queries*a), random(keys*a), random(a), random(keys*d), make([]float32, scoresOf(sequences))
+		q, k, v, values, w := random(queries*a), random(keys*a), random(a), random(keys*d), make([]float32, ScoresOf(sequences))
 		y, dq, dk, dv, dvalues := random(queries*d), random(queries*a), random(keys*a), random(a), random(keys*d)
 		AdditiveAttention(a, d, sequences, q, k, v, values, w, y)
 		AdditiveAttentionBackward(a, d, sequences, q, k, v, values, w, random(queries*d), make([]float32, len(w)), dq, dk, dv, dvalues)
