@@ -168,7 +168,7 @@ EXP_INLINE float exp_minus_square1(float y) { return exp_fmaf(-y, y, y); }     /
 
 #ifdef EXP_X86
 
-// EXP_IF_AVX2 runs call and returns where the path is AVX2.
+// EXP_IF_AVX2 runs call and returns where the path is AVX2 or AVX-512.
 #define EXP_IF_AVX2(call)               \
 	if (exp_path <= EXP_PATH_AVX2) {    \
 		call;                           \
@@ -182,7 +182,7 @@ EXP_INLINE float exp_minus_square1(float y) { return exp_fmaf(-y, y, y); }     /
 		return;                         \
 	}
 
-// EXP_CALL calls name_avx2 where the path is AVX2, else name_portable.
+// EXP_CALL calls name_avx2 where the path is AVX2 or AVX-512, else name_portable.
 #define EXP_CALL(name, ...) (exp_path <= EXP_PATH_AVX2 ? name##_avx2(__VA_ARGS__) : name##_portable(__VA_ARGS__))
 
 // EXP_CALL_WIDE calls name_avx512 where the path is AVX-512, else as EXP_CALL.

@@ -1,4 +1,5 @@
 #include "optimize.h"
+#include "activation.h"
 #include "lanes.h"
 
 EXP_INLINE float gradient(float g, float w, float scale, float decay) {
@@ -161,34 +162,21 @@ static EXP_AVX2 void clamp_avx2(int64_t n, float *x, float limit) {
 
 #endif
 
-#ifdef EXP_X86
-#define RUN(name, ...)                       \
-	do {                                     \
-		if (exp_path <= EXP_PATH_AVX2) {     \
-			name##_avx2(__VA_ARGS__);        \
-			return;                          \
-		}                                    \
-		name##_portable(__VA_ARGS__);        \
-	} while (0)
-#else
-#define RUN(name, ...) name##_portable(__VA_ARGS__)
-#endif
-
 void exp_adam_step(int64_t n, float *w, const float *g, float *m, float *v, struct exp_adam a) {
-	RUN(adam, n, w, g, m, v, a);
+	EXP_CALL(adam, n, w, g, m, v, a);
 }
 
 void exp_sgd_step(int64_t n, float *w, const float *g, float *velocity, struct exp_sgd a) {
-	RUN(sgd, n, w, g, velocity, a);
+	EXP_CALL(sgd, n, w, g, velocity, a);
 }
 
 void exp_adagrad_step(int64_t n, float *w, const float *g, float *sum, struct exp_adagrad a) {
-	RUN(adagrad, n, w, g, sum, a);
+	EXP_CALL(adagrad, n, w, g, sum, a);
 }
 
 void exp_rmsprop_step(int64_t n, float *w, const float *g, float *square, float *mean, float *velocity,
                       struct exp_rmsprop a) {
-	RUN(rmsprop, n, w, g, square, mean, velocity, a);
+	EXP_CALL(rmsprop, n, w, g, square, mean, velocity, a);
 }
 
-void exp_clamp(int64_t n, float *x, float limit) { RUN(clamp, n, x, limit); }
+void exp_clamp(int64_t n, float *x, float limit) { EXP_CALL(clamp, n, x, limit); }
