@@ -94,7 +94,8 @@ func ordinal(day int) string {
 // NewDates makes the task.
 func NewDates(o DatesOptions, _ components.TaskDeps) (components.Task, error) {
 	first := time.Date(o.MinYear, 1, 1, 0, 0, 0, 0, time.UTC)
-	days := int(time.Date(o.MaxYear+1, 1, 1, 0, 0, 0, 0, time.UTC).Sub(first).Hours() / 24)
+	// A Duration has room for less than three centuries.
+	days := int(time.Date(o.MaxYear+1, 1, 1, 0, 0, 0, 0, time.UTC).Unix()-first.Unix()) / (24 * 60 * 60)
 	return &Synthetic{o: o.SyntheticOptions, source: characters("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ,./-"), target: characters("0123456789-"), spelled: [2]bool{true, true},
 		draw: func(rng *rand.Rand, least, greatest int) (source, target []string) {
 			for {

@@ -108,10 +108,10 @@ func (s *Synthetic) Load() (*components.Data, error) {
 	if !apart { // all from one draw, so that each split has the others' lengths, however few sources are short
 		training += s.o.NumTest
 	}
-	pairs, err := s.distinct(d, rng, known, training, least, greatest)
+	pairs, err := s.distinct(d, rng, known, "num_train", training, least, greatest)
 	if err == nil && apart {
 		var test components.Pairs
-		test, err = s.distinct(d, rng, known, s.o.NumTest, testLeast, testGreatest)
+		test, err = s.distinct(d, rng, known, "num_test", s.o.NumTest, testLeast, testGreatest)
 		pairs = append(pairs, test...)
 	}
 	if err != nil {
@@ -126,19 +126,20 @@ func (s *Synthetic) Load() (*components.Data, error) {
 const patience = 10_000
 
 // distinct draws n pairs whose sources are not in known, and shuffles them: the
-// last are longer, where there are few short ones.
-func (s *Synthetic) distinct(d *components.Data, rng *rand.Rand, known map[string]bool, n, least, greatest int) (components.Pairs, error) {
+// last are longer, where there are few short ones. key is the option that asks for
+// too many where there are not so many.
+func (s *Synthetic) distinct(d *components.Data, rng *rand.Rand, known map[string]bool, key string, n, least, greatest int) (components.Pairs, error) {
 	pairs := make(components.Pairs, 0, n)
 	for tries := 0; len(pairs) < n; tries++ {
 		if tries == patience {
-			return nil, registry.Fault{Key: "num_train", Problem: fmt.Sprintf("is too large: of length %d to %d, %d pairs are wanted in all, and %d draws in a row after the first %d found no other source", least, greatest, n, patience, len(pairs))}
+			return nil, registry.Fault{Key: key, Problem: fmt.Sprintf("is too large: of length %d to %d, %d pairs are wanted in all, and %d draws in a row after the first %d found no other source", least, greatest, n, patience, len(pairs))}
 		}
 		source, target := s.draw(rng, least, greatest)
-		key := strings.Join(source, " ")
-		if known[key] {
+		text := strings.Join(source, " ")
+		if known[text] {
 			continue
 		}
-		known[key], tries = true, -1
+		known[text], tries = true, -1
 		pairs = append(pairs, components.Pair{Source: d.Source.IDs(source), Target: d.Target.IDs(target)})
 	}
 	rng.Shuffle(n, func(i, j int) { pairs[i], pairs[j] = pairs[j], pairs[i] })

@@ -212,10 +212,24 @@ func TestSyntheticOptions(t *testing.T) {
 		"max_depth: must be 0 or at least 2":                 {"dyck", map[string]any{"max_depth": 1}},
 		"max_length: dates have 8 to 37 characters":          {"dates", map[string]any{"min_length": 38, "max_length": 40}},
 		"num_train: is too large: of length 1 to 2, 130":     {"copy", map[string]any{"num_symbols": 10, "min_length": 1, "max_length": 2, "num_train": 100, "num_valid": 10, "num_test": 20}},
+		"num_test: is too large: of length 1 to 2, 20":       {"copy", map[string]any{"num_symbols": 2, "min_length": 3, "max_length": 8, "test_min_length": 1, "test_max_length": 2, "num_train": 10, "num_valid": 2, "num_test": 20}},
 	} {
 		if _, err := loadSynthetic(test.name, test.set); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s of %v: %v, want %s", test.name, test.set, err, want)
 		}
+	}
+}
+
+// Dates are of all years, however many.
+func TestDatesOfCenturies(t *testing.T) {
+	d := synthetic(t, "dates", map[string]any{"min_year": 1000, "max_year": 9999, "num_train": 500, "num_valid": 1, "num_test": 1})
+	earliest, latest := "9999", "1000"
+	for i := range d.Train.Len() {
+		year := strings.Join(said(d.Target, d.Train.Pair(i).Target[:4]), "")
+		earliest, latest = min(earliest, year), max(latest, year)
+	}
+	if earliest > "1200" || latest < "9800" {
+		t.Errorf("years are %s to %s", earliest, latest)
 	}
 }
 
