@@ -38,9 +38,9 @@ func (o ParallelOptions) Validate() error {
 func NewParallel(o ParallelOptions, _ components.TaskDeps) (components.Task, error) {
 	read := func(files []string, c *counts, do func(l *lines, source, target string) error) error {
 		if len(files) == 2 {
-			return readAligned(files, c, do)
+			return readAligned(files, o.Header, c, do)
 		}
-		return readColumns(files[0], c, func(l *lines, columns []string) error {
+		return readColumns(files[0], o.Header, c, func(l *lines, columns []string) error {
 			if l.text == "" {
 				return do(l, "", "")
 			}
@@ -54,12 +54,16 @@ func NewParallel(o ParallelOptions, _ components.TaskDeps) (components.Task, err
 	if err != nil {
 		return nil, err
 	}
+	if o.Aligned && (samples(t.sourceTokenizer) || samples(t.targetTokenizer)) {
+		return nil, registry.Fault{Key: "aligned", Problem: "wants as many labels as tokens, and a tokenizer with dropout cuts a text in several ways"}
+	}
 	t.aligned, t.grouped = o.Aligned, o.Grouped
 	return t, nil
 }
 
-// readAligned reads two files of which line i of each make a pair.
-func readAligned(files []string, c *counts, do func(l *lines, source, target string) error) error {
+// readAligned reads two files of which line i of each make a pair, but for the first
+// where it is a header.
+func readAligned(files []string, header bool, c *counts, do func(l *lines, source, target string) error) error {
 	var both [2]*lines
 	for i, path := range files {
 		var err error
@@ -84,14 +88,18 @@ func readAligned(files []string, c *counts, do func(l *lines, source, target str
 			}
 			return fmt.Errorf("%s: ends after line %d, and %s goes on: line i of both must be a pair", shorter.path, shorter.number, longer.path)
 		}
+		if header && both[0].number == 1 {
+			continue
+		}
 		if err := do(both[0], both[0].text, both[1].text); err != nil {
 			return err
 		}
 	}
 }
 
-// readColumns reads a file of columns that tabs part.
-func readColumns(path string, c *counts, do func(l *lines, columns []string) error) error {
+// readColumns reads a file of columns that tabs part, but for the first line where it
+// is a header.
+func readColumns(path string, header bool, c *counts, do func(l *lines, columns []string) error) error {
 	l, err := openLines(path)
 	if err != nil {
 		return err
@@ -99,6 +107,9 @@ func readColumns(path string, c *counts, do func(l *lines, columns []string) err
 	defer l.close()
 	defer c.add(l)
 	for l.next() {
+		if header && l.number == 1 {
+			continue
+		}
 		if err := do(l, strings.Split(l.text, "\t")); err != nil {
 			return err
 		}
@@ -130,7 +141,7 @@ func (o DialogueOptions) Validate() error {
 // NewDialogue makes the task.
 func NewDialogue(o DialogueOptions, _ components.TaskDeps) (components.Task, error) {
 	read := func(files []string, c *counts, do func(l *lines, source, target string) error) error {
-		return readColumns(files[0], c, func(l *lines, columns []string) error {
+		return readColumns(files[0], o.Header, c, func(l *lines, columns []string) error {
 			last := len(columns) - 1
 			if last < 1 {
 				return l.fault("has one utterance, and two or more are wanted; tabs part them")

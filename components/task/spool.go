@@ -167,17 +167,22 @@ type epochSplit struct {
 	seed uint64
 }
 
-// Pair cuts the texts of pair i, the same whenever it is asked for.
+// Pair cuts the texts of pair i, the same whenever it is asked for. A cut that is no
+// source, for it has the separator of a dialogue in it, gives way to that without
+// dropout, which is one.
 func (s epochSplit) Pair(i int) components.Pair {
 	source, target := s.Text(i)
 	rng := rand.New(rand.NewPCG(s.seed, uint64(i)))
-	p, _, _ := s.text.encode(source, target, func(t components.Tokenizer) func(string) []string {
+	p, _, err := s.text.encode(source, target, func(t components.Tokenizer) func(string) []string {
 		sampler, ok := t.(sampling)
 		if !ok || !sampler.Samples() {
 			return t.Cut
 		}
 		return func(text string) []string { return sampler.Sample(text, rng) }
 	})
+	if err != nil {
+		return s.textSplit.Pair(i)
+	}
 	return p
 }
 

@@ -235,9 +235,6 @@ func (t *Text) kept(p part, note func(n int, format string, args ...any), do fun
 	}
 	n := uint64(0)
 	err := t.read(p.files, &c, func(l *lines, source, target string) error {
-		if l.number == 1 && t.o.Header {
-			return nil
-		}
 		n++
 		source, target = t.clean(source), t.clean(target)
 		switch {

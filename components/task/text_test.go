@@ -128,6 +128,7 @@ func TestParallel(t *testing.T) {
 		"by words":    {with(aligned(), "tokenizers", []map[string]any{{"type": "words", "min_frequency": 2}, {"type": "characters"}}), "ein <unk>|a   d o g ; <unk> <unk>|t w o   d o g s ; ein <unk>|a   h o u s e", "ein <unk>|t w o   d o g s", nil},
 		"columns":     {files(t, 1, "ein Hund\ta dog\nzwei\ttwo\n", "zwei\ta\n", "ein\ttwo"), "ein Hund|a dog ; zwei|two", "ein|two", []string{"valid: 1 other pairs have a source that is in train, of 1"}},
 		"chosen ones": {with(files(t, 1, "id\tx\ty\n1\ta\tb\n", "id\tx\ty\n2\ta\tb\n", "id\tx\ty\n3\tb\ta\n"), "header", true, "source_column", 3, "target_column", 2), "b|a", "a|b", []string{"valid: 1 pairs are in train, of 1"}},
+		"header":      {with(files(t, 1, "both\na\tb\n", "both\na\ta\n", "both\nb\ta\n"), "header", true), "a|b", "b|a", []string{"valid: 1 other pairs have a source that is in train, of 1"}},
 		"repeated":    {with(files(t, 1, "a\tb\nc\td\na\tb\na\td\n", "c\td\n", "d\tc\na\tb\n"), "deduplicate", true), "a|b ; c|d ; a|d", "d|c ; a|b", []string{"train: 1 pairs left out, which are there before", "valid: 1 pairs are in train, of 1", "test: 1 pairs are in train, of 2"}},
 		"odd":         {files(t, 1, "\ufeffa\tb\r\nc\td\r\n\t\n \tx\n", "x\ty", "y\tx\r\n"), "a|b ; c|d", "<unk>|<unk>", []string{"train: 2 pairs left out, of which a side is empty", "train: 2 lines end with CRLF, which is no part of them", "train: 1 files begin with a byte order mark, which is no part of them", "test: 1 lines end with CRLF, which is no part of them"}},
 		"empty lines": {files(t, 1, "a\tb\n\nc\td\n\n", "x\ty", "y\tx\n\n"), "a|b ; c|d", "<unk>|<unk>", []string{"train: 2 pairs left out, of which a side is empty", "test: 1 pairs left out, of which a side is empty"}},
@@ -324,6 +325,7 @@ func TestBadFiles(t *testing.T) {
 		return with(good(), "train_files", []string{write(t, "bad.de", source), write(t, "bad.en", target)})
 	}
 	for want, set := range map[string]map[string]any{
+		"aligned: wants as many labels as tokens, and a tokenizer with dropout":       with(good(), "aligned", true, "tokenizers", []map[string]any{{"type": "bpe", "dropout": 0.1}, {"type": "words"}}),
 		"train_files: must be two line-aligned files, or one of columns, are 0 files": with(good(), "train_files", []string{}),
 		"test_files: must be two line-aligned files, or one of columns, are 3 files":  with(good(), "test_files", []string{"a", "b", "c"}),
 		"valid_files: open nowhere: no such file":                                     with(good(), "valid_files", []string{"nowhere", "b"}),
