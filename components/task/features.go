@@ -26,8 +26,8 @@ type melFilter struct {
 	weights []float64
 }
 
-// newFeatures makes what the options say. An error is the [registry.Fault] of a
-// filter that no frequency falls in.
+// newFeatures makes what the options say. An error is of a filter that no frequency
+// falls in.
 func newFeatures(o SpeechOptions) (*features, error) {
 	f := &features{rate: o.SampleRate, preEmphasis: o.PreEmphasis, hop: o.samples(o.HopMS), deltas: o.Deltas}
 	f.window = make([]float64, o.samples(o.WindowMS))

@@ -175,6 +175,9 @@ func readVocabulary(path string) ([]string, error) {
 	known := map[string]int{}
 	for l.next() {
 		token, _, _ := strings.Cut(l.text, "\t")
+		if l.text == "\t" || strings.HasPrefix(l.text, "\t\t") {
+			token = "\t"
+		}
 		if slices.Contains(components.SpecialTokens(), token) {
 			continue
 		}

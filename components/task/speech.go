@@ -359,10 +359,11 @@ func (s *Recordings) manifest() (utterances []utterance, notes []components.Note
 	if l.err != nil {
 		return nil, nil, l.err
 	}
-	kept := there
-	kept["train"] -= left
+	if left > 0 && there["train"] == left {
+		return nil, nil, registry.Fault{Key: "fraction", Problem: fmt.Sprintf("is %v, and of the %d recordings of train none is left", s.o.Fraction, left)}
+	}
 	for _, name := range splitNames {
-		if kept[name] == 0 {
+		if there[name] == 0 {
 			return nil, nil, fmt.Errorf("%s: has no recording of the split %s; the column %q must be that somewhere", l.path, name, s.o.SplitColumn)
 		}
 	}

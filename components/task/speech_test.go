@@ -348,6 +348,7 @@ func TestBadSpeech(t *testing.T) {
 		`split_column: must be another column than path_column, is "path" too`:                                                      {"split_column": "path"},
 		"speaker_column: must be the name of a column with cmvn = speaker":                                                          {"speaker_column": "", "cmvn": "speaker"},
 		"tokenizers: must be one, that of the transcripts, are 2":                                                                   {"tokenizers": []map[string]any{{"type": "words"}, {"type": "words"}}},
+		"fraction: is 1e-09, and of the ":                                                                                           with(manifest("two", "two"), "fraction", 1e-9),
 		"fraction: must be in (0, 1], is 0":                                                                                         {"fraction": 0.0},
 		"sample_rate: must be from 1000 to 768000, is 100":                                                                          {"sample_rate": 100},
 		"pre_emphasis: must be in [0, 1), is 1":                                                                                     {"pre_emphasis": 1.0},

@@ -96,6 +96,7 @@ func TestKept(t *testing.T) {
 		{map[string]any{"min_frequency": 2}, "b a c"},
 		{map[string]any{"vocabulary_size": 6}, "b a"},
 		{map[string]any{"vocabulary_file": write(t, "vocab", "<unk>\nz\t-1.5\ny\n")}, "z y"},
+		{map[string]any{"vocabulary_file": write(t, "vocab", "\t\t4\nz\t1\n")}, "\t z"},
 		{map[string]any{"vocabulary_file": write(t, "vocab.json", `{"z": 9, "y": 3, "</s>": 0}`)}, "y z"},
 	} {
 		if _, tokens := tokenizer(t, "words", test.set, texts...); text(tokens) != test.want {
@@ -108,6 +109,7 @@ func TestKept(t *testing.T) {
 		"none: no such file":                     {"vocabulary_file": "none"},
 		"vocab:2: \"a\" is on line 1 already":    {"vocabulary_file": write(t, "vocab", "a\na\n")},
 		"vocab:2: there is no token":             {"vocabulary_file": write(t, "vocab", "a\n\n")},
+		"vocab:1: there is no token":             {"vocabulary_file": write(t, "vocab", "\t4\n")},
 		"has no token but the special ones":      {"vocabulary_file": write(t, "vocab", "<s>\n")},
 		"vocab.json: \"a\" and \"b\" have the n": {"vocabulary_file": write(t, "vocab.json", `{"a":1,"b":1}`)},
 		"vocab.json: not a JSON object":          {"vocabulary_file": write(t, "vocab.json", `[1]`)},
