@@ -3,6 +3,7 @@ package components
 import (
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -132,7 +133,7 @@ func (d *Data) ReadSource(text string) (p Pair, tokens []string, err error) {
 		p.Frames.Size = d.FrameSize
 		for field := range strings.FieldsSeq(text) {
 			x, err := strconv.ParseFloat(field, 32)
-			if err != nil {
+			if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
 				return p, nil, fmt.Errorf("%q is no number, and a source is frames of %d", field, d.FrameSize)
 			}
 			p.Frames.Values = append(p.Frames.Values, float32(x))
@@ -206,7 +207,8 @@ type Grouped interface {
 	First(i int) int
 }
 
-// Resampled is what a [Split] implements that is other tokens in each epoch.
+// Resampled is what a [Split] implements that is other tokens, or other
+// frames, in each epoch.
 type Resampled interface {
 	// Epoch returns the pairs of an epoch, which seed and the epoch's number decide.
 	Epoch(seed uint64, epoch int) Split

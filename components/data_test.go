@@ -108,7 +108,7 @@ func TestReadTexts(t *testing.T) {
 	if p, _, err := frames.ReadSource("1 2.5 -3 4"); err != nil || p.Frames.Steps() != 2 || !slices.Equal(p.Frames.Values, []float32{1, 2.5, -3, 4}) {
 		t.Errorf("frames are %+v, %v", p, err)
 	}
-	for text, want := range map[string]string{"1 2 3": "has 3 numbers, which are no frames of 2", "1 b": `"b" is no number, and a source is frames of 2`} {
+	for text, want := range map[string]string{"1 2 3": "has 3 numbers, which are no frames of 2", "1 b": `"b" is no number, and a source is frames of 2`, "nan 1": `"nan" is no number, and a source is frames of 2`} {
 		if _, _, err := frames.ReadSource(text); err == nil || err.Error() != want {
 			t.Errorf("%q: error is %v, want %q", text, err, want)
 		}

@@ -97,6 +97,7 @@ func (o DecodingOptions) Validate() error {
 		}
 	}
 	misplaced("beam_size", o.BeamSize > 1, Beam)
+	misplaced("length_penalty", o.LengthPenalty != Power, Beam)
 	misplaced("length_alpha", o.LengthAlpha > 0, Beam)
 	misplaced("coverage_beta", o.CoverageBeta > 0, Beam)
 	misplaced("temperature", o.Temperature != 1, Sample)
@@ -118,7 +119,7 @@ func (o DecodingOptions) Check(m *Model) error {
 		key    string
 		stated bool
 	}{
-		{"search", o.Search != Beam}, {"beam_size", o.BeamSize > 1}, {"length_alpha", o.LengthAlpha > 0},
+		{"search", o.Search != Beam}, {"beam_size", o.BeamSize > 1}, {"length_penalty", o.LengthPenalty != Power}, {"length_alpha", o.LengthAlpha > 0},
 		{"block_ngrams", o.BlockNgrams > 0}, {"min_length", o.MinLength > 0}, {"prefix", o.Prefix != ""},
 	} {
 		if option.stated {

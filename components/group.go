@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 
 	"exp/components/autodiff"
 	"exp/registry"
@@ -22,28 +23,35 @@ type Groups []Group
 
 // Of is the group of the parameter of that name; that of all others changes nothing.
 func (g Groups) Of(name string) Group {
-	for _, group := range g {
-		if fits, _ := path.Match(group.Parameters, name); fits {
-			return group
-		}
+	if i := g.index(name); i >= 0 {
+		return g[i]
 	}
 	return Group{LR: 1, WeightDecay: 1}
+}
+
+// index is the number of the group of the parameter of that name, -1 without one.
+func (g Groups) index(name string) int {
+	return slices.IndexFunc(g, func(group Group) bool {
+		fits, _ := path.Match(group.Parameters, name)
+		return fits
+	})
 }
 
 // Freeze freezes the parameters of the groups that are not trained. An error says
 // which group has no parameter, or that nothing is left to train.
 func (g Groups) Freeze(p *autodiff.Params) error {
-	has := map[Group]bool{}
+	has := make([]bool, len(g))
 	for _, v := range p.All() {
-		group := g.Of(v.Name())
-		has[group] = true
-		if group.Frozen {
-			v.Freeze()
+		if i := g.index(v.Name()); i >= 0 {
+			has[i] = true
+			if g[i].Frozen {
+				v.Freeze()
+			}
 		}
 	}
 	var errs []error
 	for i, group := range g {
-		if !has[group] {
+		if !has[i] {
 			errs = append(errs, registry.Fault{Key: fmt.Sprintf("groups[%d].parameters", i),
 				Problem: fmt.Sprintf("%q fits no parameter that is not in a group before it; exp show TRIAL lists them", group.Parameters)})
 		}

@@ -41,6 +41,7 @@ func GradNorm(p *autodiff.Params) float64 {
 	for _, x := range s.sums {
 		sum += x
 	}
+	s.params = nil // it must keep no memory alive
 	return math.Sqrt(sum)
 }
 

@@ -238,6 +238,10 @@ func TestGroups(t *testing.T) {
 	if err == nil || !strings.HasPrefix(err.Error(), `groups[3].parameters: "b.z" fits no parameter`) {
 		t.Errorf("error is %v", err)
 	}
+	err = append(groups, groups[0]).Freeze(params)
+	if err == nil || !strings.HasPrefix(err.Error(), `groups[3].parameters: "a.*" fits no parameter that is not in a group before it`) {
+		t.Errorf("of a group twice, the error is %v", err)
+	}
 	if err := (components.Groups{{Parameters: "*", Frozen: true}}).Freeze(params); err == nil || err.Error() != "groups: freeze every parameter" {
 		t.Errorf("error is %v", err)
 	}
