@@ -38,7 +38,8 @@ type Cell struct {
 
 	embeddings, training, evaluation, breakdown, diagnostics []registry.Option // as options
 
-	frameSize int // of the task's sources, 0 for tokens
+	frameSize int    // of the task's sources, 0 for tokens
+	follows   string // metric that the schedule follows; "" where it follows none
 
 	vectors, weights string // hash of the files of the embeddings, and of that which training starts from; "" without
 }
@@ -186,9 +187,13 @@ func (d *decoder) cell(top *registry.Table, partial bool) (*Cell, error) {
 	if report(err) {
 		if c.Evaluation.BestBy != "" {
 			report(registry.At(evaluate, c.measured("best_by", c.Evaluation.BestBy)))
+			if c.Training.AverageLast > 0 {
+				report(registry.At(train, registry.Fault{Key: "average_last", Problem: "has the mean of the last weights tested, and evaluate.best_by the best; give one of them"}))
+			}
 		}
 		if following, ok := schedule.(components.Following); ok {
-			report(registry.At(table(train, "schedule"), c.measured("metric", following.Follows())))
+			c.follows = following.Follows()
+			report(registry.At(table(train, "schedule"), c.measured("metric", c.follows)))
 		}
 	}
 

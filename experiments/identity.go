@@ -55,10 +55,8 @@ func (c *Cell) identity() string {
 	if m, ok := c.metric(c.Evaluation.BestBy); ok {
 		identify(&b, "evaluate.best_by", m.component)
 	}
-	for _, o := range c.Schedule.Options {
-		if m, ok := c.metric(registry.Label(o.Value)); ok && o.Key == "metric" {
-			identify(&b, "train.schedule.metric", m.component)
-		}
+	if m, ok := c.metric(c.follows); ok {
+		identify(&b, "train.schedule.metric", m.component)
 	}
 	return hash(b.String())
 }
