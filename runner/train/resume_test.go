@@ -163,17 +163,36 @@ func TestKillAndResumeSpeech(t *testing.T) {
 
 // A trial that is trained is not trained again.
 func TestFinishedTrialIsOnlyEvaluated(t *testing.T) {
-	sink, c := newMemory(), config(t)
-	if err := Run(context.Background(), c, sink); err != nil {
-		t.Fatal(err)
-	}
-	want := sink.text()
-	sink.progress = func(step int) { t.Errorf("step %d was trained again", step) }
-	if err := Run(context.Background(), c, sink); err != nil {
-		t.Fatal(err)
-	}
-	if got := sink.text(); got != want {
-		t.Errorf("recorded\n%s\nwant\n%s", got, want)
+	for name, change := range map[string]func(*Config){
+		"plain":             func(*Config) {},
+		"mean of the last":  func(c *Config) { c.Training.AverageLast = 2 },
+		"moving average":    func(c *Config) { c.Training.EMADecay = 0.9 },
+		"best by some loss": func(c *Config) { c.Evaluation.BestBy = "loss" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			sink, c := newMemory(), with(t, change)
+			if err := Run(context.Background(), c, sink); err != nil {
+				t.Fatal(err)
+			}
+			tested := func() []float32 {
+				f, _, _, err := Weights(c.Checkpoint)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return weightsIn(t, c, f, "")
+			}
+			want, weights := sink.text(), tested()
+			sink.progress = func(step int) { t.Errorf("step %d was trained again", step) }
+			if err := Run(context.Background(), c, sink); err != nil {
+				t.Fatal(err)
+			}
+			if got := sink.text(); got != want {
+				t.Errorf("recorded\n%s\nwant\n%s", got, want)
+			}
+			if !slices.Equal(tested(), weights) {
+				t.Error("the weights that are tested are others")
+			}
+		})
 	}
 }
 
@@ -293,7 +312,7 @@ func TestWeights(t *testing.T) {
 	if err := Run(context.Background(), trained, newMemory()); err != nil {
 		t.Fatal(err)
 	}
-	f, step, err := Weights(trained.Checkpoint)
+	f, step, _, err := Weights(trained.Checkpoint)
 	if err != nil || step != "8" {
 		t.Fatalf("step %s, %v", step, err)
 	}

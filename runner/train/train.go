@@ -432,8 +432,8 @@ func (t *trial) validate() error {
 		if err := t.diagnose(); err != nil {
 			return err
 		}
+		t.averages.snapshot()
 	}
-	t.averages.snapshot()
 	t.averages.swap()
 	defer t.averages.swap()
 	values, err := t.evaluate("valid", t.Data.Valid, t.step)
