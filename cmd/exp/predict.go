@@ -78,7 +78,7 @@ and as they were when the trial was trained.`,
 			if err := f.check(c.Flags()); err != nil {
 				return usage(err, "")
 			}
-			pr, err := p.newPredictor(c.Context(), args[0], &f)
+			pr, err := p.newPredictor(c.Context(), args[0], &f, c.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -177,7 +177,7 @@ type predictor struct {
 }
 
 // newPredictor loads the model of a trial.
-func (p *places) newPredictor(ctx context.Context, trial string, f *predictFlags) (*predictor, error) {
+func (p *places) newPredictor(ctx context.Context, trial string, f *predictFlags, warnings io.Writer) (*predictor, error) {
 	reader, err := tracking.OpenReadOnly(p.database())
 	if err != nil {
 		return nil, failed(err)
@@ -210,6 +210,7 @@ func (p *places) newPredictor(ctx context.Context, trial string, f *predictFlags
 		}
 		return nil, usage(errors.Join(errs...), "")
 	}
+	warnOf(warnings, t.id, pr.Damaged)
 	pr.options = pr.Decoding
 	pr.options.Count = f.nbest
 	if n := pr.options.BeamSize; pr.options.Search == components.Beam && f.nbest > n {

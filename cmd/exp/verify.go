@@ -139,7 +139,7 @@ func (v *verification) kill(ctx context.Context, kills int, whole time.Duration)
 		c := v.command(ctx, "killed", every)
 		r, w := io.Pipe()
 		var out bytes.Buffer
-		c.Stdout, c.Stderr = io.MultiWriter(&out, w), w
+		c.Stdout, c.Stderr = w, io.MultiWriter(&out, w)
 		if killed < kills {
 			delay := time.Duration(rand.Float64() * 2 * float64(mean))
 			go func() {
@@ -226,6 +226,9 @@ func compareHypotheses(g *runner.Grid, t experiments.Trial, checkpoints [2]strin
 		model, err := g.Trained(t, path)
 		if err != nil {
 			return fmt.Errorf("%s: %w", trialLabel(t), err)
+		}
+		if len(model.Damaged) > 0 {
+			return fmt.Errorf("%s: %w", trialLabel(t), model.Damaged[0])
 		}
 		said[i] = model.Decode(model.Data.Valid, t.Cell.Evaluation.BatchSize)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 
 	"github.com/spf13/cobra"
@@ -47,13 +48,14 @@ query's, the key's and the value's map one above the other.`,
 				return err
 			}
 			path := runner.CheckpointOf(p.checkpoints(), t.id)
-			f, step, err := train.Weights(path)
+			f, step, damaged, err := train.Weights(path)
 			if errors.Is(err, fs.ErrNotExist) {
 				return failed(fmt.Errorf("trial %s has no checkpoint %s", short(t.id), path))
 			}
 			if err != nil {
 				return failed(err)
 			}
+			warnOf(c.ErrOrStderr(), t.id, damaged)
 			f.Info = map[string]string{"trial": t.id, "step": step}
 			if err := checkpoint.Write(args[1], f); err != nil {
 				return failed(err)
@@ -67,4 +69,11 @@ query's, the key's and the value's map one above the other.`,
 		},
 	})
 	return c
+}
+
+// warnOf says of a trial's weights that they are not those of its newest checkpoint.
+func warnOf(w io.Writer, trial string, damaged []error) {
+	for _, err := range damaged {
+		fmt.Fprintf(w, "exp: warning: trial %s: %v\n", short(trial), err)
+	}
 }

@@ -298,7 +298,7 @@ func TestEarlyStopping(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The schedule is of the whole training in both.
-	tested, step, err := Weights(c.Checkpoint)
+	tested, step, _, err := Weights(c.Checkpoint)
 	if err != nil || step != fmt.Sprint(best) {
 		t.Fatalf("weights of step %s, %v", step, err)
 	}
@@ -338,7 +338,7 @@ func TestAverages(t *testing.T) {
 		c.Training.Steps, c.Training.EMADecay = steps, 0.4
 	})
 	nearAll(t, "the weights", weightsAfter(t, ema, newMemory()), history(steps), 0)
-	f, _, err := Weights(ema.Checkpoint)
+	f, _, _, err := Weights(ema.Checkpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -360,7 +360,7 @@ func TestAverages(t *testing.T) {
 		c.Training.Steps, c.Training.AverageLast, c.Evaluation.Every = steps, 3, 2
 	})
 	nearAll(t, "the weights", weightsAfter(t, last, newMemory()), history(steps), 0)
-	if f, _, err = Weights(last.Checkpoint); err != nil {
+	if f, _, _, err = Weights(last.Checkpoint); err != nil {
 		t.Fatal(err)
 	}
 	for i := range want {
@@ -546,6 +546,10 @@ func TestDamagedCheckpoint(t *testing.T) {
 			}
 			if err := os.WriteFile(c.Checkpoint, spoil(content), 0o644); err != nil {
 				t.Fatal(err)
+			}
+			_, step, damaged, err := Weights(c.Checkpoint)
+			if err != nil || len(damaged) != 1 || !strings.Contains(damaged[0].Error(), "the weights are those of the one before") || step == f.Info[stepKey] {
+				t.Errorf("weights of step %s, damaged: %v, %v", step, damaged, err)
 			}
 			if err := Run(context.Background(), c, sink); err != nil {
 				t.Fatal(err)

@@ -210,19 +210,22 @@ func (t *trial) restoreAverages(f checkpoint.File) error {
 		}
 		return set, nil
 	}
-	var errs [3]error
+	var errs []error
+	take := func(prefix string) [][]float32 {
+		set, err := read(prefix)
+		errs = append(errs, err)
+		return set
+	}
 	if a.ema != nil {
-		a.ema, errs[0] = read(emaPrefix)
+		a.ema = take(emaPrefix)
 	}
 	if t.bestStep > 0 {
-		a.best, errs[1] = read(bestPrefix)
+		a.best = take(bestPrefix)
 	}
 	for i := 0; has(f, snapshotName(i)); i++ {
-		var set [][]float32
-		set, errs[2] = read(snapshotName(i))
-		a.snapshots = append(a.snapshots, set)
+		a.snapshots = append(a.snapshots, take(snapshotName(i)))
 	}
-	return errors.Join(errs[:]...)
+	return errors.Join(errs...)
 }
 
 // has says whether f has tensors under a prefix.
@@ -272,11 +275,15 @@ func checkWeights(p *autodiff.Params, f checkpoint.File, prefix string) error {
 }
 
 // Weights returns the parameters that are tested of what a checkpoint holds, by
-// their names, and the step that they are of.
-func Weights(path string) (f checkpoint.File, step string, err error) {
-	f, _, _, err = checkpoint.Load(path)
+// their names, and the step that they are of. Where the newest file is damaged it is
+// the one before, and damaged says so.
+func Weights(path string) (f checkpoint.File, step string, damaged []error, err error) {
+	f, from, damaged, err := checkpoint.Load(path)
 	if err != nil {
-		return f, "", err
+		return f, "", nil, err
+	}
+	for i, err := range damaged {
+		damaged[i] = fmt.Errorf("%w; the weights are those of the one before, %s", err, from)
 	}
 	prefixes, step := []string{modelPrefix}, f.Info[stepKey]
 	switch {
@@ -302,5 +309,5 @@ func Weights(path string) (f checkpoint.File, step string, err error) {
 		}
 		weights.Tensors[name] = checkpoint.Tensor{Shape: tensor.Shape, Values: mean(sets)[0]}
 	}
-	return weights, step, nil
+	return weights, step, damaged, nil
 }
