@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -63,7 +64,7 @@ type inspection struct {
 }
 
 func newInspection(ctx context.Context, c Config) (*inspection, error) {
-	c.Checkpoint, c.Forcing = "", nil
+	c.Checkpoint = ""
 	t, err := newTrial(c, discard{})
 	if err != nil {
 		return nil, err
@@ -322,7 +323,7 @@ func (in *inspection) steps(whole *components.Batch, want []float64, at []int) {
 		targets := make([]int32, whole.Source.Batch())
 		for row := range targets {
 			tokens.Add(token(whole.TargetIn, row, step))
-			targets[row] = columnOf(decoding.Extended, row, token(whole.TargetOut, row, step), int32(in.Data.Target.Size()))
+			targets[row] = decoding.Column(row, token(whole.TargetOut, row, step))
 		}
 		for row, loss := range autodiff.TokenLosses(in.tape, decoding.Next(in.tape, tokens), targets) {
 			if i := at[row] + step; i < at[row+1] && !near(want[i], loss) {
@@ -336,19 +337,6 @@ func (in *inspection) steps(whole *components.Batch, want []float64, at []int) {
 		in.find(name, Fault, fmt.Sprintf("decoding step by step, a token's loss differs by %.3g nats from that of the pass over whole targets", worst),
 			"hypotheses are not of the model that is trained: targets that are shifted, or a mask or a state that Step has and Decode has not")
 	}
-}
-
-// columnOf is the column of a target token among the logits of a row.
-func columnOf(x components.Extended, row int, token, vocabulary int32) int32 {
-	if token < vocabulary {
-		return token
-	}
-	for column := vocabulary; column < int32(x.Width); column++ {
-		if x.Token(row, column) == token {
-			return column
-		}
-	}
-	return components.Unk
 }
 
 // parameters looks for those that no gradient reaches.
@@ -428,6 +416,11 @@ func (in *inspection) cost() error {
 		in.find(memory, OK, text, "")
 	}
 	e, err := Time(in.Config, timeBudget)
+	var diverged *DivergedError
+	if errors.As(err, &diverged) {
+		in.find(duration, Fault, err.Error(), "lower train.optimizer.lr or train.clip_norm, or mend what the data has that is not finite")
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -129,6 +129,22 @@ func TestInspectSound(t *testing.T) {
 	}
 }
 
+// A training that diverges while it is timed is a finding too.
+func TestInspectDiverged(t *testing.T) {
+	in, err := newInspection(context.Background(), sound(t, func(c *Config) {
+		c.Optimizer = componenttest.Build(t, &standard.Catalog().Optimizers, "sgd", map[string]any{"lr": 1e38})
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := in.cost(); err != nil {
+		t.Fatal(err)
+	}
+	if f := in.findings[len(in.findings)-1]; f.Check != "time" || f.Verdict != Fault || !strings.Contains(f.Text, "diverged at step") {
+		t.Errorf("found %+v", f)
+	}
+}
+
 // A fault that is planted is found, by the check that is for it.
 func TestInspectFaults(t *testing.T) {
 	catalog := standard.Catalog()
