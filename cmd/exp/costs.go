@@ -31,9 +31,9 @@ var measuredCosts = map[string]cost{
 	"tokens_per_second":        {true, median},                 // target tokens of training
 	"seconds":                  {false, sum},                   // of all runs
 	"memory_bytes":             {false, slices.Max[[]float64]}, // most in use at once of what training takes beside parameters and optimizer
-	"decode_tokens_per_second": {true, median},                 // of greedy hypotheses, in batches of evaluate.batch_size
+	"decode_tokens_per_second": {true, median},                 // of hypotheses as evaluations decode them, in batches of evaluate.batch_size
 	"batch_latency_seconds":    {false, median},                // of such a batch
-	"latency_seconds":          {false, median},                // of one source on its own
+	"latency_seconds":          {false, median},                // of one source on its own, greedily
 }
 
 func median(values []float64) float64 {
