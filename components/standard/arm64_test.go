@@ -9,14 +9,15 @@ import (
 	"testing"
 )
 
-// TestARM64 builds the tests of the kernels and of this package for arm64 and
-// runs under emulation those that compare bits. It wants gcc-aarch64-linux-gnu
+// TestARM64 builds the tests of this package for arm64 and trains under emulation
+// what [TestBits] trains; with EXP_LONG=1 it also runs the tests of the kernels that
+// compare bits, which takes minutes. It wants gcc-aarch64-linux-gnu
 // and qemu-user, as Debian calls them; the emulator finds the C library of the
 // former by -L.
 func TestARM64(t *testing.T) {
 	const compiler, emulator, system = "aarch64-linux-gnu-gcc", "qemu-aarch64", "/usr/aarch64-linux-gnu"
 	if testing.Short() {
-		t.Skip("builds two packages for arm64 and emulates them")
+		t.Skip("builds for arm64 and emulates it")
 	}
 	if runtime.GOOS == "linux" && runtime.GOARCH == "arm64" {
 		t.Skip("the other tests run on arm64 already")
@@ -42,6 +43,9 @@ func TestARM64(t *testing.T) {
 		return binary
 	}
 	t.Run("kernel", func(t *testing.T) {
+		if os.Getenv("EXP_LONG") != "1" {
+			t.Skip("takes minutes: EXP_LONG=1 runs it")
+		}
 		folder := filepath.Join("..", "kernel")
 		out := run(t, folder, nil, emulator, "-L", system, build(t, folder), "-test.v", "-test.run=(Bits$|EqualReference|EqualsReference|SpecialValues)/neon")
 		for _, want := range []string{"--- PASS: TestProductsEqualReference/neon", "--- PASS: TestBits/neon"} {
