@@ -171,18 +171,29 @@ func (d *Data) ReadTarget(text string) ([]int32, error) {
 
 // Note is a count of something that a reader of results should know of the data.
 type Note struct {
-	Split string // train, valid or test
-	Count int
-	What  string
+	Kind  NoteKind `json:"kind"`
+	Split string   `json:"split"` // train, valid or test
+	Count int      `json:"count"`
+	What  string   `json:"what"`
 }
+
+// NoteKind says what a note is about.
+type NoteKind string
+
+// The kinds of notes.
+const (
+	Read   NoteKind = "read"   // how files were read, and what was left out on demand
+	Lost   NoteKind = "lost"   // what a split does not have of its files, or not whole
+	Leaked NoteKind = "leaked" // what training has of a held-out split
+)
 
 // String is the note as a line.
 func (n Note) String() string { return fmt.Sprintf("%s: %d %s", n.Split, n.Count, n.What) }
 
 // Note adds a note, where there is something to count.
-func (d *Data) Note(split string, count int, what string, args ...any) {
+func (d *Data) Note(kind NoteKind, split string, count int, what string, args ...any) {
 	if count != 0 {
-		d.Notes = append(d.Notes, Note{split, count, fmt.Sprintf(what, args...)})
+		d.Notes = append(d.Notes, Note{kind, split, count, fmt.Sprintf(what, args...)})
 	}
 }
 

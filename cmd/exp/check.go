@@ -137,7 +137,7 @@ func check(ctx context.Context, e *experiments.Experiment) (*checked, error) {
 		if !seen {
 			at = len(made.Data)
 			known[d] = at
-			made.Data = append(made.Data, checkedData{Task: cell.Task.Name, Findings: checkData(newDataReport(cell.Task.Name, d), cell.Evaluation)})
+			made.Data = append(made.Data, checkedData{Task: cell.Task.Name, Findings: checkData(newDataReport(cell.Task.Name, d), cell)})
 			made.Data[at].Findings = append(made.Data[at].Findings, train.InspectPairs(d))
 			count(made.Data[at].Findings)
 		}
@@ -172,8 +172,8 @@ const (
 	littleUsed  = 0.2  // of a vocabulary that training uses, a warning below
 )
 
-// checkData judges what the data of a task is.
-func checkData(r *dataReport, o components.Evaluation) []train.Finding {
+// checkData judges what the data of a cell's task is.
+func checkData(r *dataReport, c *experiments.Cell) []train.Finding {
 	var all []train.Finding
 	find := func(check string, verdict train.Verdict, text, advice string) {
 		all = append(all, train.Finding{Check: check, Verdict: verdict, Text: text, Advice: advice})
@@ -237,24 +237,24 @@ func checkData(r *dataReport, o components.Evaluation) []train.Finding {
 				pairs = s.Pairs
 			}
 		}
-		if strings.Contains(n.What, "in train") { // which is told above
+		if n.Kind == components.Leaked { // which is told above
 			continue
 		}
 		texts = append(texts, n.String())
-		cut := strings.Contains(n.What, "cut to") || strings.Contains(n.What, "side is empty")
-		if cut && float64(n.Count) > muchCut*float64(pairs) {
+		if n.Kind == components.Lost && float64(n.Count) > muchCut*float64(pairs) {
 			verdict, advice = train.Warning, "see that this is what is meant: max_length, and what the files have"
 		}
 	}
+	decodes := slices.ContainsFunc(c.Metrics, func(m experiments.Metric) bool { return m.Decodes() })
 	for _, s := range r.Splits[1:] {
 		long := 0
 		for length, n := range s.Target.Lengths {
-			if length > o.MaxLength {
+			if decodes && length > c.Evaluation.MaxLength {
 				long += n
 			}
 		}
 		if long > 0 {
-			texts = append(texts, fmt.Sprintf("%s: %s targets are longer than a hypothesis can be (evaluate.max_length = %d)", s.Name, formatCount(long), o.MaxLength))
+			texts = append(texts, fmt.Sprintf("%s: %s targets are longer than a hypothesis can be (evaluate.max_length = %d)", s.Name, formatCount(long), c.Evaluation.MaxLength))
 			verdict, advice = train.Warning, "raise evaluate.max_length: these can never be right"
 		}
 	}

@@ -82,6 +82,7 @@ func TestCheckFaults(t *testing.T) {
 		}, train.Fault, "of the pair after"},
 		{"sources that are cut", "truncation", []string{"task.max_length=3"}, nil, train.Warning, "cut to max_length"},
 		{"hypotheses that are cut", "truncation", []string{"evaluate.max_length=3"}, nil, train.Warning, "longer than a hypothesis"},
+		{"no hypotheses that could be cut", "truncation", []string{"evaluate.max_length=3", `evaluate.metrics=["loss"]`}, nil, train.OK, "nothing was cut"},
 		{"a frozen layer", "frozen", []string{`train.groups=[{type="freeze",parameters="encoder.*"}]`}, nil, train.Warning, "encoder."},
 		{"a learning rate 100 times too large", "learning rate", []string{"train.optimizer.lr=0.5"}, nil, train.Fault, "too large"},
 	} {

@@ -368,10 +368,10 @@ func (s *Recordings) manifest() (utterances []utterance, notes []components.Note
 		}
 	}
 	var d components.Data
-	d.Note("train", left, "recordings left out by fraction = %v", s.o.Fraction)
-	d.Note("train", l.crlf, "lines of the manifest end with CRLF, which is no part of them")
+	d.Note(components.Read, "train", left, "recordings left out by fraction = %v", s.o.Fraction)
+	d.Note(components.Read, "train", l.crlf, "lines of the manifest end with CRLF, which is no part of them")
 	if l.bom {
-		d.Note("train", 1, "manifest begins with a byte order mark, which is no part of it")
+		d.Note(components.Read, "train", 1, "manifest begins with a byte order mark, which is no part of it")
 	}
 	return utterances, d.Notes, nil
 }

@@ -225,7 +225,7 @@ func samples(t components.Tokenizer) bool {
 
 // kept goes through the pairs of a split that are kept: those that have both sides
 // and, of training, those that the options want.
-func (t *Text) kept(p part, note func(n int, format string, args ...any), do func(l *lines, source, target string) error) error {
+func (t *Text) kept(p part, note func(kind components.NoteKind, n int, format string, args ...any), do func(l *lines, source, target string) error) error {
 	var c counts
 	var empty, repeated, left int
 	var seen map[uint64]struct{}
@@ -255,11 +255,11 @@ func (t *Text) kept(p part, note func(n int, format string, args ...any), do fun
 		}
 		return do(l, source, target)
 	})
-	note(empty, "pairs left out, of which a side is empty")
-	note(repeated, "pairs left out, which are there before")
-	note(left, "pairs left out by fraction = %v", t.o.Fraction)
-	note(c.crlf, "lines end with CRLF, which is no part of them")
-	note(c.bom, "files begin with a byte order mark, which is no part of them")
+	note(components.Lost, empty, "pairs left out, of which a side is empty")
+	note(components.Read, repeated, "pairs left out, which are there before")
+	note(components.Read, left, "pairs left out by fraction = %v", t.o.Fraction)
+	note(components.Read, c.crlf, "lines end with CRLF, which is no part of them")
+	note(components.Read, c.bom, "files begin with a byte order mark, which is no part of them")
 	return err
 }
 
@@ -288,7 +288,7 @@ func pairKey(source, target string) uint64 {
 // learn has the tokenizers read the training, and makes the vocabularies.
 func (t *Text) learn() error {
 	train := t.o.parts()[0]
-	quiet := func(int, string, ...any) {}
+	quiet := func(components.NoteKind, int, string, ...any) {}
 	learn := func(made components.Tokenizer, source, target bool) (*components.Vocabulary, error) {
 		stop := errors.New("stop")
 		var failed error
@@ -339,7 +339,9 @@ func (t *Text) load(p part, held holdings) (*textSplit, error) {
 	if t.grouped && p.name != "train" {
 		firsts = map[uint64]int32{}
 	}
-	note := func(n int, format string, args ...any) { t.data.Note(p.name, n, format, args...) }
+	note := func(kind components.NoteKind, n int, format string, args ...any) {
+		t.data.Note(kind, p.name, n, format, args...)
+	}
 	whole := func(made components.Tokenizer) func(string) []string { return made.Cut }
 	err = t.kept(p, note, func(l *lines, source, target string) error {
 		held.see(p.name, source, target)
@@ -374,9 +376,9 @@ func (t *Text) load(p part, held holdings) (*textSplit, error) {
 		s.file.Close()
 		return nil, err
 	}
-	note(cutSources, "sources cut to max_length = %d tokens", t.o.MaxLength)
-	note(cutTargets, "targets cut to max_length = %d tokens", t.o.MaxLength)
-	note(further, "pairs are further references of a source before them")
+	note(components.Lost, cutSources, "sources cut to max_length = %d tokens", t.o.MaxLength)
+	note(components.Lost, cutTargets, "targets cut to max_length = %d tokens", t.o.MaxLength)
+	note(components.Read, further, "pairs are further references of a source before them")
 	return s.split(t)
 }
 
@@ -538,8 +540,8 @@ func (h holdings) tell(d *components.Data, what string, all func() error) error 
 		if name == "test" && pairs == total && total > 0 {
 			return all()
 		}
-		d.Note(name, pairs, "%s are in train, of %d", what, total)
-		d.Note(name, sources-pairs, "other %s have a source that is in train, of %d", what, total)
+		d.Note(components.Leaked, name, pairs, "%s are in train, of %d", what, total)
+		d.Note(components.Leaked, name, sources-pairs, "other %s have a source that is in train, of %d", what, total)
 	}
 	slices.SortStableFunc(d.Notes, func(a, b components.Note) int {
 		return cmp.Compare(slices.Index(splitNames, a.Split), slices.Index(splitNames, b.Split))
