@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"exp/components"
 )
@@ -34,6 +35,7 @@ func InspectPairs(d *components.Data) Finding {
 			}
 		}
 		switch own := by[0]; {
+		case own.of < n/8: // nearly all pairs are one
 		case best != 0 && own.deviations < by[best].deviations/2:
 			return Finding{name, Fault, fmt.Sprintf("train, pairs %d to %d: targets go with the source %s (%s) rather than with their own (%s)", from+1, from+n, lines(best), by[best], own),
 				"the two sides are shifted: look for a line too many or too few, or a header, in one of the files"}
@@ -161,7 +163,7 @@ func (b *bonds) score(source, target []int32) float64 {
 }
 
 // tried compares, of n pairs from one on, the target that is there for a source with
-// that of a pair drawn.
+// that of a pair drawn, where that is another.
 func (b *bonds) tried(s components.Split, from, n, offset int) share {
 	rng := rand.New(rand.NewPCG(1, 2))
 	var r share
@@ -171,6 +173,9 @@ func (b *bonds) tried(s components.Split, from, n, offset int) share {
 			continue
 		}
 		source, own, other := traits(s.Pair(i)), s.Pair(j), s.Pair(from+rng.IntN(n))
+		if slices.Equal(own.Target, other.Target) {
+			continue
+		}
 		a, c := b.score(source, targetTraits(own)), b.score(source, targetTraits(other))
 		switch {
 		case a > c:

@@ -435,4 +435,11 @@ func TestInspectPairs(t *testing.T) {
 	if f := InspectPairs(d); f.Verdict != Warning {
 		t.Errorf("in disorder, it is %+v", f)
 	}
+	d = data()
+	for range 4 * window { // as of SCAN, where jump is repeated
+		d.Train = append(d.Train.(components.Pairs), d.Train.Pair(0))
+	}
+	if f := InspectPairs(d); f.Verdict != OK {
+		t.Errorf("of one pair again and again, it is %+v", f)
+	}
 }
