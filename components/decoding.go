@@ -3,8 +3,6 @@ package components
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"exp/registry"
 )
@@ -38,7 +36,7 @@ const (
 func (Search) Values() []string { return []string{string(Beam), string(Sample)} }
 
 // UnmarshalText reads a way.
-func (s *Search) UnmarshalText(text []byte) error { return oneOf(s, text) }
+func (s *Search) UnmarshalText(text []byte) error { return registry.OneOf(s, text) }
 
 // LengthPenalty is by what hypotheses of several lengths are made comparable.
 type LengthPenalty string
@@ -53,19 +51,7 @@ const (
 func (LengthPenalty) Values() []string { return []string{string(Power), string(Wu)} }
 
 // UnmarshalText reads a penalty.
-func (l *LengthPenalty) UnmarshalText(text []byte) error { return oneOf(l, text) }
-
-// oneOf sets an enum to text, which must be one of its values.
-func oneOf[E interface {
-	~string
-	Values() []string
-}](e *E, text []byte) error {
-	if !slices.Contains((*e).Values(), string(text)) {
-		return fmt.Errorf("must be %s, is %q", strings.Join((*e).Values(), " or "), text)
-	}
-	*e = E(text)
-	return nil
-}
+func (l *LengthPenalty) UnmarshalText(text []byte) error { return registry.OneOf(l, text) }
 
 // Doc describes the options.
 func (DecodingOptions) Doc() string { return "How targets are decoded." }

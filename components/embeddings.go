@@ -97,15 +97,7 @@ func (Scale) Values() []string {
 }
 
 // UnmarshalText accepts one of Values.
-func (s *Scale) UnmarshalText(text []byte) error {
-	for _, v := range s.Values() {
-		if v == string(text) {
-			*s = Scale(text)
-			return nil
-		}
-	}
-	return fmt.Errorf("must be one of %q, is %q", s.Values(), text)
-}
+func (s *Scale) UnmarshalText(text []byte) error { return registry.OneOf(s, text) }
 
 // Embedding is a table of one vector a token, with a factor.
 type Embedding struct {

@@ -4,8 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"slices"
 
 	"exp/registry"
 )
@@ -45,13 +43,7 @@ const (
 func (BucketBy) Values() []string { return []string{string(BySource), string(ByBoth)} }
 
 // UnmarshalText reads what they are alike in.
-func (b *BucketBy) UnmarshalText(text []byte) error {
-	if v := BucketBy(text); slices.Contains(v.Values(), string(v)) {
-		*b = v
-		return nil
-	}
-	return fmt.Errorf("must be source or both, is %q", text)
-}
+func (b *BucketBy) UnmarshalText(text []byte) error { return registry.OneOf(b, text) }
 
 // NonFinite is what a loss or a gradient that is not finite does.
 type NonFinite string
@@ -66,13 +58,7 @@ const (
 func (NonFinite) Values() []string { return []string{string(Stop), string(Skip)} }
 
 // UnmarshalText reads what it does.
-func (n *NonFinite) UnmarshalText(text []byte) error {
-	if v := NonFinite(text); slices.Contains(v.Values(), string(v)) {
-		*n = v
-		return nil
-	}
-	return fmt.Errorf("must be stop or skip, is %q", text)
-}
+func (n *NonFinite) UnmarshalText(text []byte) error { return registry.OneOf(n, text) }
 
 // DefaultTraining is a [train] table that says nothing.
 func DefaultTraining() Training {

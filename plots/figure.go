@@ -149,13 +149,7 @@ const (
 func (Spread) Values() []string { return []string{string(SD), string(Range), string(CI95)} }
 
 // UnmarshalText reads a spread.
-func (s *Spread) UnmarshalText(text []byte) error {
-	if v := Spread(text); slices.Contains(v.Values(), string(v)) {
-		*s = v
-		return nil
-	}
-	return fmt.Errorf("must be sd, range or ci95, is %q", text)
-}
+func (s *Spread) UnmarshalText(text []byte) error { return registry.OneOf(s, text) }
 
 // spreadNames are the spreads in words.
 var spreadNames = map[Spread]string{SD: "sample sd", Range: "least to greatest", CI95: "95% CI (Student's t)"}

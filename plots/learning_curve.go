@@ -29,13 +29,7 @@ const (
 func (Scale) Values() []string { return []string{string(Linear), string(Logarithmic)} }
 
 // UnmarshalText reads a scale.
-func (s *Scale) UnmarshalText(text []byte) error {
-	if v := Scale(text); slices.Contains(v.Values(), string(v)) {
-		*s = v
-		return nil
-	}
-	return fmt.Errorf("must be linear or log, is %q", text)
-}
+func (s *Scale) UnmarshalText(text []byte) error { return registry.OneOf(s, text) }
 
 // LearningCurveOptions configures a [LearningCurve].
 type LearningCurveOptions struct {

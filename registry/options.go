@@ -30,6 +30,21 @@ type Options interface {
 	Doc() string
 }
 
+// OneOf sets an enum to text, which must be one of its values: what its
+// UnmarshalText does.
+func OneOf[E interface {
+	~string
+	Values() []string
+}](e *E, text []byte) error {
+	values := (*e).Values()
+	if !slices.Contains(values, string(text)) {
+		last := len(values) - 1
+		return fmt.Errorf("must be %s or %s, is %q", strings.Join(values[:last], ", "), values[last], text)
+	}
+	*e = E(text)
+	return nil
+}
+
 // Option is one option of a component.
 type Option struct {
 	Key     string

@@ -14,13 +14,7 @@ type mode string
 
 func (mode) Values() []string { return []string{"slow", "fast"} }
 
-func (m *mode) UnmarshalText(text []byte) error {
-	if s := string(text); s != "slow" && s != "fast" {
-		return fmt.Errorf("must be slow or fast, is %q", text)
-	}
-	*m = mode(text)
-	return nil
-}
+func (m *mode) UnmarshalText(text []byte) error { return OneOf(m, text) }
 
 type base struct {
 	Size int `toml:"size" doc:"width"`

@@ -30,7 +30,7 @@ const (
 func (Level) Values() []string { return []string{string(Corpus), string(Sentence)} }
 
 // UnmarshalText accepts one of Values.
-func (l *Level) UnmarshalText(text []byte) error { return oneOf(l, text) }
+func (l *Level) UnmarshalText(text []byte) error { return registry.OneOf(l, text) }
 
 // Smoothing is what the precision of an order without a match is.
 type Smoothing string
@@ -48,7 +48,7 @@ func (Smoothing) Values() []string {
 }
 
 // UnmarshalText accepts one of Values.
-func (s *Smoothing) UnmarshalText(text []byte) error { return oneOf(s, text) }
+func (s *Smoothing) UnmarshalText(text []byte) error { return registry.OneOf(s, text) }
 
 // The constants of floor and add_k, as in Chen & Cherry (2014).
 const (

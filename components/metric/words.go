@@ -2,8 +2,6 @@ package metric
 
 import (
 	"bytes"
-	"fmt"
-	"slices"
 	"unicode"
 	"unicode/utf8"
 
@@ -29,7 +27,7 @@ func (Tokenizer) Values() []string {
 }
 
 // UnmarshalText accepts one of Values.
-func (t *Tokenizer) UnmarshalText(text []byte) error { return oneOf(t, text) }
+func (t *Tokenizer) UnmarshalText(text []byte) error { return registry.OneOf(t, text) }
 
 // passes are what is done to a text, in turn, before it is split at white space.
 func (t Tokenizer) passes() []pass {
@@ -41,18 +39,6 @@ func (t Tokenizer) passes() []pass {
 	case TChar:
 		return []pass{isolateAll}
 	}
-	return nil
-}
-
-// oneOf gives an enum a value that it allows.
-func oneOf[E interface {
-	~string
-	Values() []string
-}](e *E, text []byte) error {
-	if values := (*e).Values(); !slices.Contains(values, string(text)) {
-		return fmt.Errorf("must be one of %s, is %q", registry.List(values), text)
-	}
-	*e = E(text)
 	return nil
 }
 

@@ -28,7 +28,7 @@ func (Bridge) Values() []string {
 }
 
 // UnmarshalText accepts one of Values.
-func (b *Bridge) UnmarshalText(text []byte) error { return oneOf(b, text) }
+func (b *Bridge) UnmarshalText(text []byte) error { return registry.OneOf(b, text) }
 
 // bridge makes the first state of a decoder's layers from an encoder's memory.
 //

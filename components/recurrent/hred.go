@@ -21,7 +21,7 @@ const (
 func (Cell) Values() []string { return []string{string(RNN), string(LSTM), string(GRU)} }
 
 // UnmarshalText accepts one of Values.
-func (c *Cell) UnmarshalText(text []byte) error { return oneOf(c, text) }
+func (c *Cell) UnmarshalText(text []byte) error { return registry.OneOf(c, text) }
 
 func (c Cell) cell(o CellOptions) cell {
 	switch c {

@@ -1,9 +1,6 @@
 package recurrent
 
 import (
-	"fmt"
-	"slices"
-
 	"exp/components"
 	"exp/registry"
 )
@@ -20,7 +17,7 @@ const (
 func (Activation) Values() []string { return []string{string(Tanh), string(ReLU)} }
 
 // UnmarshalText accepts one of Values.
-func (a *Activation) UnmarshalText(text []byte) error { return oneOf(a, text) }
+func (a *Activation) UnmarshalText(text []byte) error { return registry.OneOf(a, text) }
 
 // Init is how recurrent weights start.
 type Init string
@@ -35,7 +32,7 @@ const (
 func (Init) Values() []string { return []string{string(Orthogonal), string(Xavier), string(Uniform)} }
 
 // UnmarshalText accepts one of Values.
-func (i *Init) UnmarshalText(text []byte) error { return oneOf(i, text) }
+func (i *Init) UnmarshalText(text []byte) error { return registry.OneOf(i, text) }
 
 // Reset is where a GRU's reset gate acts.
 type Reset string
@@ -49,19 +46,7 @@ const (
 func (Reset) Values() []string { return []string{string(After), string(Before)} }
 
 // UnmarshalText accepts one of Values.
-func (r *Reset) UnmarshalText(text []byte) error { return oneOf(r, text) }
-
-// oneOf gives an enum a value that it allows.
-func oneOf[E interface {
-	~string
-	Values() []string
-}](e *E, text []byte) error {
-	if values := (*e).Values(); !slices.Contains(values, string(text)) {
-		return fmt.Errorf("must be one of %s, is %q", registry.List(values), text)
-	}
-	*e = E(text)
-	return nil
-}
+func (r *Reset) UnmarshalText(text []byte) error { return registry.OneOf(r, text) }
 
 // CellOptions is what the layers of all recurrent encoders and decoders have.
 type CellOptions struct {

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
-	"strings"
 
 	"exp/components"
 	"exp/registry"
@@ -71,7 +70,7 @@ const (
 func (Direction) Values() []string { return []string{string(ToDigits), string(ToWords)} }
 
 // UnmarshalText accepts one of Values.
-func (d *Direction) UnmarshalText(text []byte) error { return oneOf(d, text) }
+func (d *Direction) UnmarshalText(text []byte) error { return registry.OneOf(d, text) }
 
 // NumberWordsOptions configures the number_words task.
 type NumberWordsOptions struct {
@@ -242,16 +241,4 @@ func NewDyck(o DyckOptions, _ components.TaskDeps) (components.Task, error) {
 			}
 			return source, target
 		})}, nil
-}
-
-// oneOf sets an enum to a text that it allows.
-func oneOf[E interface {
-	~string
-	Values() []string
-}](e *E, text []byte) error {
-	if values := (*e).Values(); !slices.Contains(values, string(text)) {
-		return fmt.Errorf("must be one of %q, is %q", values, strings.TrimSpace(string(text)))
-	}
-	*e = E(text)
-	return nil
 }

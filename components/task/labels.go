@@ -23,7 +23,7 @@ const (
 func (Input) Values() []string { return []string{string(Tokens), string(Numbers)} }
 
 // UnmarshalText accepts one of Values.
-func (i *Input) UnmarshalText(text []byte) error { return oneOf(i, text) }
+func (i *Input) UnmarshalText(text []byte) error { return registry.OneOf(i, text) }
 
 // LabelsOptions configures the labels task.
 type LabelsOptions struct {

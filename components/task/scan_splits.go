@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+
+	"exp/registry"
 )
 
 // Split is how SCAN is divided into train and test.
@@ -45,7 +47,7 @@ func (Split) Values() []string {
 }
 
 // UnmarshalText accepts one of Values.
-func (s *Split) UnmarshalText(text []byte) error { return oneOf(s, text) }
+func (s *Split) UnmarshalText(text []byte) error { return registry.OneOf(s, text) }
 
 // draw is a random draw of a percentage of all commands for training.
 func draw(percent int) func([]Command, *rand.Rand) (train, test []Command) {

@@ -36,7 +36,7 @@ const (
 func (Window) Values() []string { return []string{string(Hann), string(Hamming), string(Rectangular)} }
 
 // UnmarshalText accepts one of Values.
-func (w *Window) UnmarshalText(text []byte) error { return oneOf(w, text) }
+func (w *Window) UnmarshalText(text []byte) error { return registry.OneOf(w, text) }
 
 // CMVN says over what features are given mean 0 and variance 1.
 type CMVN string
@@ -54,7 +54,7 @@ func (CMVN) Values() []string {
 }
 
 // UnmarshalText accepts one of Values.
-func (c *CMVN) UnmarshalText(text []byte) error { return oneOf(c, text) }
+func (c *CMVN) UnmarshalText(text []byte) error { return registry.OneOf(c, text) }
 
 // SpeechOptions configures the speech task.
 type SpeechOptions struct {

@@ -33,7 +33,7 @@ const (
 func (Form) Values() []string { return []string{string(AsIs), string(NFC), string(NFKC)} }
 
 // UnmarshalText accepts one of Values.
-func (f *Form) UnmarshalText(text []byte) error { return oneOf(f, text) }
+func (f *Form) UnmarshalText(text []byte) error { return registry.OneOf(f, text) }
 
 func (f Form) apply(text string) string {
 	switch f {

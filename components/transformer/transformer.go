@@ -78,7 +78,7 @@ const (
 func (Norm) Values() []string { return []string{string(Pre), string(Post)} }
 
 // UnmarshalText accepts one of Values.
-func (n *Norm) UnmarshalText(text []byte) error { return oneOf(n, text) }
+func (n *Norm) UnmarshalText(text []byte) error { return registry.OneOf(n, text) }
 
 // Activation is the nonlinearity of the feed-forward network.
 type Activation string
@@ -92,7 +92,7 @@ const (
 func (Activation) Values() []string { return []string{string(ReLU), string(GELU)} }
 
 // UnmarshalText accepts one of Values.
-func (a *Activation) UnmarshalText(text []byte) error { return oneOf(a, text) }
+func (a *Activation) UnmarshalText(text []byte) error { return registry.OneOf(a, text) }
 
 // Positions is how positions are told apart.
 type Positions string
@@ -111,7 +111,7 @@ func (Positions) Values() []string {
 }
 
 // UnmarshalText accepts one of Values.
-func (p *Positions) UnmarshalText(text []byte) error { return oneOf(p, text) }
+func (p *Positions) UnmarshalText(text []byte) error { return registry.OneOf(p, text) }
 
 // newSelfAttention adds the self-attention of a layer. Positions that are not
 // added to the embedding are told apart here, in every layer.
@@ -130,19 +130,6 @@ const positionsDoc = "Relative positions add a learned vector of the distance, c
 	"score = q·(k + a)/√K, context = Σ w (v + b). " +
 	"Rotary ones turn the pair 2i, 2i+1 of each head's queries and keys by position · 10000^(-2i/K), as the paper has it, in every layer. " +
 	"With either, nothing is added to the embedding, and the attention to the memory knows of no positions. "
-
-func oneOf[E interface {
-	~string
-	Values() []string
-}](dst *E, text []byte) error {
-	for _, v := range (*dst).Values() {
-		if v == string(text) {
-			*dst = E(text)
-			return nil
-		}
-	}
-	return fmt.Errorf("must be one of %q, is %q", (*dst).Values(), text)
-}
 
 // feedForward is y = W₂ f(W₁ x + b₁) + b₂, position by position.
 type feedForward struct {

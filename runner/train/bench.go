@@ -247,7 +247,7 @@ func (b *bench) summarise(s *Speed) {
 }
 
 // median of sorted values, of which there is one at least.
-func median(sorted []float64) float64 {
+func median[T float64 | time.Duration](sorted []T) T {
 	n := len(sorted)
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }

@@ -23,13 +23,6 @@ func (d decoding) tokensPerSecond() float64 {
 	return float64(d.tokens) / all.Seconds()
 }
 
-// medianTime is the median of times, of which there is one at least.
-func medianTime(times []time.Duration) time.Duration {
-	sorted := slices.Sorted(slices.Values(times))
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
-}
-
 // What latency decodes: so many sources, spread over the split, or those that this
 // time is enough for.
 const (
@@ -48,5 +41,5 @@ func (t *trial) latency(split components.Split) time.Duration {
 		generate.Greedy(t.model, t.tape, batch.Source, t.Evaluation.MaxLength)
 		took = append(took, time.Since(started))
 	}
-	return medianTime(took)
+	return median(slices.Sorted(slices.Values(took)))
 }

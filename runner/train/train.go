@@ -538,7 +538,7 @@ func (t *trial) evaluate(name string, split components.Split, step int) ([]Value
 		if err := t.sink.Measurement(t.step, "decode_tokens_per_second", decoding.tokensPerSecond()); err != nil {
 			return nil, err
 		}
-		if err := t.sink.Measurement(t.step, "batch_latency_seconds", medianTime(decoding.took).Seconds()); err != nil {
+		if err := t.sink.Measurement(t.step, "batch_latency_seconds", median(slices.Sorted(slices.Values(decoding.took))).Seconds()); err != nil {
 			return nil, err
 		}
 	}
