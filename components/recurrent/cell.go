@@ -159,6 +159,9 @@ func (l *layer) unrollSteps(t *autodiff.Tape, x *autodiff.Var, p *packing, s sta
 	for step, rows := range p.counts {
 		n, at := int(rows), int(p.starts[step])
 		run.step(t, inputs.Part(at, n), n)
+		if !l.reverse {
+			autodiff.ObserveState(t, l.name(), run.h, index[at:at+n], p.total)
+		}
 		autodiff.Scatter(t, y, run.h, index[at:at+n])
 		if l.kind == lstm {
 			autodiff.Scatter(t, end.c, run.c, index[at:at+n])
@@ -230,6 +233,9 @@ func (s *steps) step(t *autodiff.Tape, inputs *autodiff.Var, n int) {
 	default:
 		s.state = gate(t, s.kind, gates, hiddens, before)
 	}
+	if t.Observer() != nil && t.DType() == autodiff.Float32 && !s.resetBefore {
+		s.observe(t, autodiff.Values[float32](gates), autodiff.Values[float32](s.h))
+	}
 }
 
 // norm is γ N(x) + b.
@@ -264,6 +270,12 @@ func (l *layer) resetStep(t *autodiff.Tape, gates, hiddens, h, dropped *autodiff
 		autodiff.AddTo(t, n, autodiff.Linear(t, reset, l.weightHN, l.biasHN))
 	}
 	n = autodiff.Tanh(t, n)
+	if t.Observer() != nil && t.DType() == autodiff.Float32 {
+		for i, gate := range []string{"r", "z"} {
+			l.observeGate(t, gate, true, autodiff.Values[float32](rz), 2, i)
+		}
+		l.observeGate(t, "n", false, autodiff.Values[float32](n), 1, 0)
+	}
 	return autodiff.Add(t, n, autodiff.Mul(t, z, autodiff.Add(t, h, autodiff.Scale(t, n, -1))))
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"exp/components/autodiff"
@@ -165,6 +166,69 @@ func TestCellGradients(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// watch keeps what layers tell of themselves.
+type watch struct {
+	saturated map[string][2]int
+	gradients map[int32][]float32 // by row
+}
+
+func (w *watch) Saturated(layer, gate string, saturated, of int) {
+	sum := w.saturated[layer+"/"+gate]
+	w.saturated[layer+"/"+gate] = [2]int{sum[0] + saturated, sum[1] + of}
+}
+
+func (w *watch) StateGradient(_ string, rows []int32, of int, gradient []float32) {
+	for i, row := range rows {
+		w.gradients[row] = slices.Clone(gradient[i*testHidden : (i+1)*testHidden])
+	}
+}
+
+// Who looks sees the same on both paths: a layer in one entry, and step by step.
+func TestObserved(t *testing.T) {
+	for name, c := range cells() {
+		t.Run(name, func(t *testing.T) {
+			u := newUnrolled(autodiff.NewParams(autodiff.Float32, 1), c, false, true, 2, 0, 5, 3, 3)
+			const states = 13
+			var seen [2]watch
+			for i, forward := range []forwardFunc{u.layer.forward, u.layer.unrollSteps} {
+				seen[i] = watch{map[string][2]int{}, map[int32][]float32{}}
+				tape := autodiff.NewTape(autodiff.Float32)
+				tape.Observe(&seen[i])
+				tape.Reset(false, true)
+				results := u.results(tape, forward)
+				fill := autodiff.Grad[float32](results[0])
+				for j := range fill {
+					fill[j] = float32(j%5) - 1
+				}
+				tape.Unwind()
+				if n := len(seen[i].gradients); n != states {
+					t.Errorf("path %d: gradients of %d states, want %d", i, n, states)
+				}
+				gates := c.gates()
+				if c.relu {
+					gates = 0
+				}
+				if n := len(seen[i].saturated); n != gates {
+					t.Errorf("path %d: told of %d gates, want %d", i, n, gates)
+				}
+			}
+			for gate, n := range seen[0].saturated {
+				if n[1] != states*testHidden || n != seen[1].saturated[gate] {
+					t.Errorf("%s: %v and step by step %v are saturated, of %d", gate, n, seen[1].saturated[gate], states*testHidden)
+				}
+			}
+			for row, gradient := range seen[0].gradients {
+				for j, g := range gradient {
+					if other := seen[1].gradients[row][j]; math.Abs(float64(g-other)) > 1e-5*math.Max(1, math.Abs(float64(g))) {
+						t.Errorf("row %d: gradient %v, step by step %v", row, gradient, seen[1].gradients[row])
+						break
+					}
+				}
+			}
+		})
 	}
 }
 

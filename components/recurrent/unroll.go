@@ -77,7 +77,11 @@ func unroll[F kernel.Float](t *autodiff.Tape, l *layer, x *autodiff.Var, p *pack
 		end.c = t.New(batch, hidden)
 		kernel.GatherStrided(batch, hidden, autodiff.Values[F](end.c), hidden, op.c, hidden, p.last)
 	}
-	op.observe()
+	if t.Observer() != nil {
+		if acts, ok := any(op.acts).([]float32); ok {
+			l.observe(t, acts, any(op.h).([]float32))
+		}
+	}
 	op.y, op.end = y, end
 	if t.Recording() {
 		*autodiff.Record[unrollOp[F]](t) = op
@@ -221,20 +225,30 @@ func outputGates[F kernel.Float](o, gates []F, hidden int, back bool) {
 // name is the layer's, as its parameters have it.
 func (l *layer) name() string { return strings.TrimSuffix(l.weightIH.Name(), ".weight_ih") }
 
-// observe tells who looks how saturated the gates and the output are.
-func (op *unrollOp[F]) observe() {
-	observer, hidden := op.tape.Observer(), op.hidden()
-	acts, ok := any(op.acts).([]float32)
-	if observer == nil || !ok || op.kind == rnn && op.relu {
-		return
+// observe tells who looks how saturated gates [n, gates·H] and the output h [n, H]
+// are, in float32.
+func (l *layer) observe(t *autodiff.Tape, gates, h []float32) {
+	switch l.kind {
+	case rnn:
+		if !l.relu {
+			l.observeGate(t, "h", false, h, 1, 0)
+		}
+	case lstm:
+		for i, gate := range []string{"i", "f", "g", "o"} {
+			l.observeGate(t, gate, gate != "g", gates, 4, i)
+		}
+	case gru:
+		for i, gate := range []string{"r", "z", "n"} {
+			l.observeGate(t, gate, gate != "n", gates, 3, i)
+		}
 	}
-	if op.kind == rnn {
-		acts = any(op.h).([]float32)
-	}
-	for i, gate := range [...][]string{rnn: {"h"}, lstm: {"i", "f", "g", "o"}, gru: {"r", "z", "n"}}[op.kind] {
-		sigmoid := op.kind != rnn && gate != "g" && gate != "n"
-		observer.Saturated(op.name(), gate, autodiff.Saturation(acts, op.gates()*hidden, i*hidden, hidden, sigmoid))
-	}
+}
+
+// observeGate tells of gate i of gates [n, of·H].
+func (l *layer) observeGate(t *autodiff.Tape, gate string, sigmoid bool, gates []float32, of, i int) {
+	hidden := l.hidden()
+	saturated, n := autodiff.Saturation(gates, of*hidden, i*hidden, hidden, sigmoid)
+	t.Observer().Saturated(l.name(), gate, saturated, n)
 }
 
 // Backward goes through the steps from the last. With da the gradient of the

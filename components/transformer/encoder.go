@@ -77,7 +77,7 @@ func maxLength(o Options) (int, string) {
 // Encode reads a batch.
 func (e *encoder) Encode(t *autodiff.Tape, source components.Sequences) components.Memory {
 	x := e.input.forward(t, source, 0)
-	autodiff.ObserveState(t, "encoder.layer0", x)
+	autodiff.ObserveState(t, "encoder.layer0", x, nil, x.Rows())
 	for _, l := range e.layers {
 		x = l.Forward(t, x, source.Spans)
 	}

@@ -85,7 +85,11 @@ func (t *trial) diagnose() error {
 	}
 	d := t.look(pairs)
 	if t.Diagnostics.Activations {
-		if err := t.record("valid", "saturation", d.saturation); err != nil {
+		shares := map[string]float64{}
+		for gate, n := range d.saturation {
+			shares[gate] = float64(n[0]) / float64(max(1, n[1]))
+		}
+		if err := t.record("valid", "saturation", shares); err != nil {
 			return err
 		}
 		if d.attends {
@@ -108,8 +112,8 @@ func (t *trial) diagnose() error {
 
 // seen is what there is to see within a model.
 type seen struct {
-	saturation map[string]float64 // by layer/gate
-	entropy    float64            // nats, mean over heads and target tokens
+	saturation map[string][2]int // by layer/gate: activations that are saturated, and all
+	entropy    float64           // nats, mean over heads and target tokens
 	attends    bool
 	flow       []float64 // by distance: mean over the sources that have it
 
@@ -118,8 +122,11 @@ type seen struct {
 	lowest   string               // the layer that the backward pass reached last
 }
 
-// Saturated keeps the share.
-func (s *seen) Saturated(layer, gate string, share float64) { s.saturation[layer+"/"+gate] = share }
+// Saturated adds to the counts.
+func (s *seen) Saturated(layer, gate string, saturated, of int) {
+	sum := s.saturation[layer+"/"+gate]
+	s.saturation[layer+"/"+gate] = [2]int{sum[0] + saturated, sum[1] + of}
+}
 
 // StateGradient keeps the norms, if the layer reads as many steps as the memory has.
 func (s *seen) StateGradient(layer string, rows []int32, of int, gradient []float32) {
@@ -152,7 +159,7 @@ func (s *seen) StateGradient(layer string, rows []int32, of int, gradient []floa
 // encoder's backward pass can begin with what of it reaches the last step and the
 // final states alone.
 func (t *trial) look(pairs []components.Pair) *seen {
-	s := &seen{saturation: map[string]float64{}, gradient: map[string][]float64{}}
+	s := &seen{saturation: map[string][2]int{}, gradient: map[string][]float64{}}
 	m, params := t.model, t.model.Params
 	var batch components.Batch
 	m.Fill(&batch, pairs)

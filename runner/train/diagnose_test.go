@@ -145,7 +145,7 @@ func TestGradientFlow(t *testing.T) {
 func TestGradientFlowOfAll(t *testing.T) {
 	catalog := standard.Catalog()
 	for encoder, options := range map[string]map[string]any{
-		"rnn": {}, "lstm": {"bidirectional": true, "num_layers": 2}, "gru": {"layer_norm": true}, "transformer": {},
+		"rnn": {}, "lstm": {"bidirectional": true, "num_layers": 2}, "gru": {"layer_norm": true, "reset": "before"}, "transformer": {},
 	} {
 		for _, attention := range []string{"none", "additive"} {
 			t.Run(fmt.Sprintf("%s/%s", encoder, attention), func(t *testing.T) {
