@@ -2,6 +2,7 @@ package autodiff
 
 import (
 	"fmt"
+	"slices"
 
 	"exp/components/kernel"
 )
@@ -29,6 +30,7 @@ type additiveAttentionOp[F kernel.Float] struct {
 	q, k, v, values, context *Var
 	sequences                []kernel.AttentionRows // at most additiveBlock queries of one
 	weights                  []F                    // of all sequences, or nil
+	sum                      *valuesSumOp[F]        // in a loop
 }
 
 const (
@@ -45,15 +47,20 @@ func additiveAttention[F kernel.Float](t *Tape, q, k, v, values *Var, queries, k
 	if q.storage == k.storage { // the kernel's gradients must not overlap
 		k = Scale(t, k, 1)
 	}
-	op := additiveAttentionOp[F]{q: q, k: k, v: v, values: values, context: t.New(q.Rows(), values.Dim(-1))}
-	op.sequences = additiveBlocks(t, queries, keys)
 	S, longest := keys.Longest(), queries.Longest()
+	keep := t.recording && S <= A
+	op := additiveAttentionOp[F]{q: q, k: k, v: v, values: values}
+	if keep {
+		op.sum = sumValuesInLoop[F](t, values, queries, keys) // an entry before this one's
+	}
+	op.context = t.New(q.Rows(), values.Dim(-1))
+	op.sequences = additiveBlocks(t, queries, keys)
 	if t.keepWeights {
 		weights = t.Zero(queries.Batch(), 1, longest, S)
 		weights.storage.constant = true
 	}
 	var w []F
-	if t.recording && S <= A {
+	if keep {
 		op.weights = Floats[F](t, kernel.ScoresOf(op.sequences))
 	} else {
 		w = kept[F](t, max(additivePart, additiveBlock*S))
@@ -130,7 +137,7 @@ func (op *additiveAttentionOp[F]) Backward() {
 		return
 	}
 	t, A, S := op.context.storage.tape, op.v.Dim(0), 0
-	var w, ds, dq, dk, dv, dvalues []F
+	var w, ds, dq, dk, dv, dvalues, transposed []F
 	if op.weights == nil {
 		for _, r := range op.sequences {
 			S = max(S, int(r.Keys))
@@ -143,7 +150,10 @@ func (op *additiveAttentionOp[F]) Backward() {
 	if !op.q.Constant() || !op.k.Constant() || !op.v.Constant() {
 		dq, dk, dv = gradOrScratch[F](op.q), gradOrScratch[F](op.k), gradOrScratch[F](op.v)
 	}
-	if !op.values.Constant() {
+	switch {
+	case op.sum != nil:
+		transposed = op.sum.add(op.sequences, op.weights, Grad[F](op.context))
+	case !op.values.Constant():
 		dvalues = Grad[F](op.values)
 	}
 	q, k, v, values := Values[F](op.q), Values[F](op.k), Values[F](op.v), Values[F](op.values)
@@ -151,6 +161,105 @@ func (op *additiveAttentionOp[F]) Backward() {
 		if op.weights == nil {
 			kernel.AdditiveAttention(A, op.values.Dim(-1), part, q, k, v, values, w, nil)
 		}
-		kernel.AdditiveAttentionBackward(A, op.values.Dim(-1), part, q, k, v, values, w, Grad[F](op.context), ds, dq, dk, dv, dvalues)
+		kernel.AdditiveAttentionBackward(A, op.values.Dim(-1), part, q, k, v, values, transposed, w, Grad[F](op.context), ds, dq, dk, dv, dvalues)
 	})
+}
+
+// valuesSumOp is dvalues += weightsᵀ dy of an additive attention over the steps of a
+// loop, of which each has one query a sequence, and the values transposed for all of
+// them. Its entry comes before those of the steps, as that of a [weightSumOp].
+type valuesSumOp[F kernel.Float] struct {
+	tape        *Tape
+	values      *Var
+	sequences   []kernel.AttentionRows // of the first step; with the queries of all, in the backward pass of those added so far
+	longest     int                    // keys of a sequence
+	transposed  []F                    // [D, keys] of each sequence
+	weights, dy []F                    // [rows, longest], [rows, D]: each sequence's rows from its last step on
+}
+
+// sumValuesInLoop returns the entry that collects for these values, nil outside a
+// loop, and has it expect a step with these queries and keys.
+func sumValuesInLoop[F kernel.Float](t *Tape, values *Var, queries, keys Spans) *valuesSumOp[F] {
+	several := func(length int32) bool { return length != 1 }
+	if !t.loop.inside || values.Constant() || values.storage.number >= t.loop.storages || slices.ContainsFunc(queries.Lengths, several) {
+		return nil
+	}
+	i := slices.IndexFunc(t.loop.values, func(op Op) bool { return op.(*valuesSumOp[F]).collects(values, keys) })
+	if i < 0 {
+		sequences := additiveBlocks(t, queries, keys)
+		sum := Record[valuesSumOp[F]](t)
+		sum.tape, sum.values, sum.sequences, sum.longest = t, values, sequences, keys.Longest()
+		for j := range sequences {
+			sequences[j].Queries = 0
+		}
+		i = len(t.loop.values)
+		t.loop.values = append(t.loop.values, sum)
+	}
+	sum := t.loop.values[i].(*valuesSumOp[F])
+	for j := range keys.Batch() {
+		sum.sequences[j].Queries++
+	}
+	return sum
+}
+
+// collects says whether keys are those of the first sequences.
+func (op *valuesSumOp[F]) collects(values *Var, keys Spans) bool {
+	if op.values.storage != values.storage || keys.Batch() > len(op.sequences) {
+		return false
+	}
+	for i, r := range op.sequences[:keys.Batch()] {
+		if r.Key != keys.Starts[i] || r.Keys != keys.Lengths[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// add adds the weights and the gradients of the contexts of the step before those
+// added so far, and returns the values transposed.
+func (op *valuesSumOp[F]) add(sequences []kernel.AttentionRows, weights, dy []F) (transposed []F) {
+	if op.dy == nil {
+		op.begin()
+	}
+	D, S := op.values.Dim(-1), op.longest
+	for i, r := range sequences {
+		sum := &op.sequences[i]
+		row := int(sum.Query + sum.Queries)
+		copy(op.weights[row*S:], weights[:r.Keys])
+		copy(op.dy[row*D:][:D], dy[int(r.Query)*D:])
+		weights = weights[r.Keys:]
+		sum.Queries++
+	}
+	return op.transposed
+}
+
+// begin lays out the rows of each sequence, and transposes its values.
+func (op *valuesSumOp[F]) begin() {
+	D, rows, keys := op.values.Dim(-1), int32(0), 0
+	for i := range op.sequences {
+		sum := &op.sequences[i]
+		sum.Query, sum.Queries, rows = rows, 0, rows+sum.Queries
+		keys += int(sum.Keys)
+	}
+	op.weights, op.dy = kept[F](op.tape, int(rows)*op.longest), kept[F](op.tape, int(rows)*D)
+	op.transposed = kept[F](op.tape, keys*D)
+	rest, values := op.transposed, Values[F](op.values)
+	for _, r := range op.sequences {
+		kernel.Transpose(int(r.Keys), D, values[int(r.Key)*D:], D, rest, int(r.Keys))
+		rest = rest[int(r.Keys)*D:]
+	}
+}
+
+func (op *valuesSumOp[F]) Backward() {
+	if op.dy == nil {
+		return
+	}
+	D, S, dvalues := op.values.Dim(-1), op.longest, Grad[F](op.values)
+	for _, r := range op.sequences {
+		row := int(r.Query)
+		kernel.Gemm(true, false, int(r.Keys), D, int(r.Queries), op.weights[row*S:], S, op.dy[row*D:], D, dvalues[int(r.Key)*D:], D, true)
+	}
+	giveBack(op.tape, op.weights)
+	giveBack(op.tape, op.dy)
+	giveBack(op.tape, op.transposed)
 }

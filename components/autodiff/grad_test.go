@@ -309,6 +309,20 @@ func TestGradients(t *testing.T) {
 			y, _ := autodiff.AdditiveAttention(tape, in("q", 35, 1), in("k", 2, 1), in("v", 1), in("values", 2, 1), queries, keys)
 			return results{y}
 		},
+		"additive attention in a loop": func(tape *autodiff.Tape, in in) results {
+			// Of three steps the last has fewer sequences; their keys lie in another order.
+			h, k, v, values := autodiff.Tanh(tape, in("q", 3, 5)), in("k", 6, 5), in("v", 5), autodiff.Tanh(tape, in("values", 6, 5))
+			keys := autodiff.Spans{Starts: []int32{2, 6, 0}, Lengths: []int32{4, 0, 2}}
+			var states results
+			tape.EnterLoop()
+			for _, n := range []int{3, 3, 1} {
+				y, _ := autodiff.AdditiveAttention(tape, h.Part(0, n), k, v, values, autodiff.SingleRows(tape, n), keys.First(n))
+				h = autodiff.Tanh(tape, y)
+				states = append(states, h)
+			}
+			tape.LeaveLoop()
+			return append(states, values)
+		},
 		"attention to values that are the keys": func(tape *autodiff.Tape, in in) results {
 			memory := autodiff.Columns{Var: in("memory", 7, 3)}
 			y, _ := autodiff.ScaledDotProduct(tape, autodiff.Columns{Var: in("q", 9, 3)}, memory, memory, inTurn(5, 4), inTurn(3, 4), autodiff.Heads{Num: 1, KeySize: 3, ValueSize: 3, Scale: 0.6})

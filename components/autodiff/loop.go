@@ -12,6 +12,7 @@ type loop struct {
 	inside   bool
 	storages int // taken before it
 	sums     []collected
+	values   []Op // a valuesSumOp each
 }
 
 // EnterLoop begins a stretch of the tape that applies the same linear maps step
@@ -19,7 +20,9 @@ type loop struct {
 // here to [Tape.LeaveLoop] a linear map leaves only its input's gradient to each
 // step: the rows of x and dy of all steps are collected, and the gradient of
 // each weight is one product over them, after the backward pass has gone through
-// the steps. Nothing that is called in between has to know of it.
+// the steps. The same holds for the values of before the loop that an additive
+// attention weighs, which no step may change. Nothing that is called in between
+// has to know of it.
 func (t *Tape) EnterLoop() {
 	if t.loop.inside {
 		panic("autodiff: a loop in a loop")
@@ -28,7 +31,9 @@ func (t *Tape) EnterLoop() {
 }
 
 // LeaveLoop ends the stretch that EnterLoop began.
-func (t *Tape) LeaveLoop() { t.loop.inside, t.loop.sums = false, t.loop.sums[:0] }
+func (t *Tape) LeaveLoop() {
+	t.loop.inside, t.loop.sums, t.loop.values = false, t.loop.sums[:0], t.loop.values[:0]
+}
 
 // collected is the entry that collects for a map.
 type collected struct {

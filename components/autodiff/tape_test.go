@@ -3,6 +3,7 @@ package autodiff_test
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"unsafe"
@@ -289,6 +290,64 @@ func TestLoop(t *testing.T) {
 	tape.EnterLoop()
 	if got := panics(tape.EnterLoop); got != "autodiff: a loop in a loop" {
 		t.Errorf("a loop in a loop: %q", got)
+	}
+}
+
+// The values that the steps of a loop attend to get the same gradient, to the bit,
+// as they do step after step, whichever contexts a gradient reaches.
+func TestAttentionInLoop(t *testing.T) {
+	const A, D, steps = 20, 19, 6
+	keys := autodiff.Spans{Starts: []int32{5, 0, 22, 22}, Lengths: []int32{17, 5, 0, 3}}
+	tape := autodiff.NewTape(autodiff.Float32)
+	tape.Poison()
+	run := func(inside bool, reached []bool) (gradients [][]float32, sums int) {
+		rng := rand.New(rand.NewPCG(5, 6))
+		tape.Reset(true, true)
+		random := func(n int) []float32 {
+			x := make([]float32, n)
+			for i := range x {
+				x[i] = rng.Float32() - 0.5
+			}
+			return x
+		}
+		q, k, v, memory := tape.Input(random(steps*4*A), steps*4, A), tape.Input(random(25*A), 25, A), tape.Input(random(A), A), tape.Input(random(25*D), 25, D)
+		values := autodiff.Scale(tape, memory, 1.5)
+		q = autodiff.Scale(tape, q, 3)
+		if inside {
+			tape.EnterLoop()
+		}
+		for step := range steps {
+			n := 4 - step/2
+			y, _ := autodiff.AdditiveAttention(tape, q.Part(4*step, n), k, v, values, autodiff.SingleRows(tape, n), keys.First(n))
+			if dy := random(n * D); reached[step] {
+				copy(autodiff.Grad[float32](y), dy)
+			}
+		}
+		if inside {
+			tape.LeaveLoop()
+		}
+		for _, op := range autodiff.Ops(tape) {
+			if op == "valuesSumOp" {
+				sums++
+			}
+		}
+		tape.Unwind()
+		for _, x := range []*autodiff.Var{k, v, memory} {
+			gradients = append(gradients, x.GradFloat32s())
+		}
+		return gradients, sums
+	}
+	for _, reached := range [][]bool{{true, true, true, true, true, true}, {true, false, true, true, false, false}, {true, false, false, false, false, false}} {
+		want, none := run(false, reached)
+		got, one := run(true, reached)
+		if none != 0 || one != 1 {
+			t.Errorf("%d entries for the values outside a loop, %d inside", none, one)
+		}
+		for i, name := range []string{"keys", "v", "values"} {
+			if !slices.Equal(got[i], want[i]) {
+				t.Errorf("steps %v: the gradient of the %s is %v, want %v", reached, name, got[i], want[i])
+			}
+		}
 	}
 }
 

@@ -291,8 +291,12 @@ func TestFusedSizesPanic(t *testing.T) {
 		{"AdditiveAttention: sequence 0 is {Query:0 Queries:-1", func() { AdditiveAttention(1, 1, []AttentionRows{{0, -1, 0, 1}}, x, x, x, x, x, x) }},
 		{"AdditiveAttention: w has 3 elements; want at least 4", func() { AdditiveAttention(1, 1, []AttentionRows{{0, 2, 0, 2}}, x, x, x, x, x[:3], x) }},
 		{"AdditiveAttentionBackward: dvalues has 1 elements", func() {
-			AdditiveAttentionBackward(1, 1, []AttentionRows{{0, 2, 0, 2}}, x, x, x, x, x, x, nil, nil, nil, nil, x[:1])
+			AdditiveAttentionBackward(1, 1, []AttentionRows{{0, 2, 0, 2}}, x, x, x, x, nil, x, x, nil, nil, nil, nil, x[:1])
 		}},
+		{"AdditiveAttentionBackward: transposed has 1 elements; want at least 2", func() {
+			AdditiveAttentionBackward(1, 1, []AttentionRows{{0, 2, 0, 2}}, x, x, x, x, x[:1], x, x, nil, nil, nil, nil, nil)
+		}},
+		{"Transpose: dst is stored [3 2] with leading dimension 1", func() { Transpose(2, 3, x, 3, x, 1) }},
 	} {
 		t.Run(c.want, func(t *testing.T) {
 			defer func() {
@@ -325,7 +329,8 @@ func TestFusedAllocateNothing(t *testing.T) {
 			AdditiveScores(1, 1, n, x, x, x, y, 1)
 			AdditiveScoresBackward(1, 1, n, x, x, x, x, 1, y, y[n:], y[2*n:])
 			AdditiveAttention(n, 1, rows, x, x, x, x, y, nil)
-			AdditiveAttentionBackward(n, 1, rows, x, x, x, x, x, x, y[3*n:], y, y[n:], y[2*n:], nil)
+			Transpose(1, n, x, n, y, 1)
+			AdditiveAttentionBackward(n, 1, rows, x, x, x, x, x, x, x, y[3*n:], y, y[n:], y[2*n:], nil)
 		}); allocs != 0 {
 			t.Errorf("%v: %g allocations", path, allocs)
 		}

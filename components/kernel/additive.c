@@ -194,13 +194,19 @@ void exp_additive_attention(int64_t a, int64_t d, int64_t sequences, const struc
 }
 
 void exp_additive_attention_backward(int64_t d, int64_t sequences, const struct exp_attention_rows *rows, const float *values,
-                                     const float *w, const float *dy, float *dvalues, float *ds, float *scratch) {
+                                     const float *transposed, const float *w, const float *dy, float *dvalues, float *ds,
+                                     float *scratch) {
 	for (const struct exp_attention_rows *r = rows; r < rows + sequences; r++) {
 		const int64_t m = r->queries, n = r->keys;
 		const float *dyr = dy + r->query * d;
 		if (dvalues) exp_multiply_rows(1, EXP_FROM_C, n, d, m, w, n, dyr, d, dvalues + r->key * d, d);
 		if (ds && n > 0) {
-			exp_gemm(0, 1, m, n, d, dyr, d, values + r->key * d, d, ds, n, 0, 0, EXP_B_PACK, scratch);
+			if (transposed) {
+				exp_multiply_rows(0, EXP_FROM_ZERO, m, n, d, dyr, d, transposed, n, ds, n);
+				transposed += n * d;
+			} else {
+				exp_gemm(0, 1, m, n, d, dyr, d, values + r->key * d, d, ds, n, 0, 0, EXP_B_PACK, scratch);
+			}
 			exp_softmax_rows_backward(m, n, ds, w, ds, n, 1);
 			ds += m * n;
 		}

@@ -156,7 +156,9 @@ func AdditiveAttention[F Float](a, d int, sequences []AttentionRows, q, k, v, va
 //	ds[i][j] = w[i][j] * (dw[i][j] - Σ_l w[i][l] dw[i][l])    in lanes
 //
 // and then as [AdditiveScoresBackward]. ds is as long as w; what it holds is lost.
-func AdditiveAttentionBackward[F Float](a, d int, sequences []AttentionRows, q, k, v, values, w, dy, ds, dq, dk, dv, dvalues []F) {
+// transposed is nil or, for who calls often with the same values, each sequence's
+// values transposed, [d, keys], one after the other.
+func AdditiveAttentionBackward[F Float](a, d int, sequences []AttentionRows, q, k, v, values, transposed, w, dy, ds, dq, dk, dv, dvalues []F) {
 	const op = "AdditiveAttentionBackward"
 	scores := checkAdditiveAttention(op, a, d, sequences, len(q), len(k), len(v), len(values), len(w), len(dy))
 	if dvalues != nil {
@@ -174,8 +176,13 @@ func AdditiveAttentionBackward[F Float](a, d int, sequences []AttentionRows, q, 
 	} else {
 		ds = nil
 	}
+	if transposed != nil {
+		checkLength(op, "transposed", len(transposed), keysOf(sequences)*d)
+	}
 	if native[F]() {
-		b := additiveAttentionBackward{d: d, sequences: sequences, values: ptr(values), w: ptr(w), dy: ptr(dy), dvalues: ptr(dvalues), ds: ptr(ds)}
+		b := additiveAttentionBackward{
+			d: d, sequences: sequences, values: ptr(values), transposed: ptr(transposed), w: ptr(w), dy: ptr(dy), dvalues: ptr(dvalues), ds: ptr(ds),
+		}
 		if apart(sequences) {
 			additiveAttentionBackwards.parallel(len(sequences), 2*scores*d/multiplyAddsPerNanosecond, b)
 		} else {
@@ -224,9 +231,9 @@ func (x additiveAttention) Range(from, to int) {
 }
 
 type additiveAttentionBackward struct {
-	d                          int
-	sequences                  []AttentionRows
-	values, w, dy, dvalues, ds *C.float
+	d                                      int
+	sequences                              []AttentionRows
+	values, transposed, w, dy, dvalues, ds *C.float
 }
 
 // Range computes sequences.
@@ -234,11 +241,20 @@ func (x additiveAttentionBackward) Range(from, to int) {
 	if from == to {
 		return
 	}
-	first := ScoresOf(x.sequences[:from])
+	first, keys := ScoresOf(x.sequences[:from]), keysOf(x.sequences[:from])
 	s := scratchPool.Get().(*scratch)
 	defer scratchPool.Put(s)
 	C.exp_additive_attention_backward(C.int64_t(x.d), C.int64_t(to-from), attentionRows(x.sequences[from:]), x.values,
-		at(x.w, first), x.dy, x.dvalues, at(x.ds, first), &s[0])
+		at(x.transposed, keys*x.d), at(x.w, first), x.dy, x.dvalues, at(x.ds, first), &s[0])
+}
+
+// keysOf is how many keys the sequences have together.
+func keysOf(sequences []AttentionRows) int {
+	n := 0
+	for _, r := range sequences {
+		n += int(r.Keys)
+	}
+	return n
 }
 
 type additiveGradient struct {

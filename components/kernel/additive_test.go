@@ -90,24 +90,35 @@ func TestAdditiveAttentionEqualsReference(t *testing.T) {
 		d := rng.IntN(40)
 		q, k, v, values := wide(rng, queries*a), awkward(rng, keys*a), awkward(rng, a), awkward(rng, keys*d)
 		dy, dq, dk, dv, dvalues := awkward(rng, queries*d), awkward(rng, queries*a), awkward(rng, keys*a), awkward(rng, a), awkward(rng, keys*d)
+		transposed, turned := make([]float32, len(values)), 0
+		for _, r := range sequences {
+			Transpose(int(r.Keys), d, values[int(r.Key)*d:], d, transposed[turned:], int(r.Keys))
+			turned += int(r.Keys) * d
+		}
+		backward := func(w, transposed []float32) [][]float32 {
+			ds, dq, dk, dv, dvalues := make([]float32, scores), slices.Clone(dq), slices.Clone(dk), slices.Clone(dv), slices.Clone(dvalues)
+			AdditiveAttentionBackward(a, d, sequences, q, k, v, values, transposed, w, dy, ds, dq, dk, dv, dvalues)
+			return [][]float32{dq, dk, dv, dvalues}
+		}
 		results := func() [][]float32 {
-			w, y, ds := make([]float32, scores), make([]float32, queries*d), make([]float32, scores)
-			dq, dk, dv, dvalues := slices.Clone(dq), slices.Clone(dk), slices.Clone(dv), slices.Clone(dvalues)
+			w, y := make([]float32, scores), make([]float32, queries*d)
 			AdditiveAttention(a, d, sequences, q, k, v, values, w, y)
-			AdditiveAttentionBackward(a, d, sequences, q, k, v, values, w, dy, ds, dq, dk, dv, dvalues)
 			alone := slices.Clone(values)
-			AdditiveAttentionBackward(a, d, sequences, q, k, v, values, w, dy, nil, nil, nil, nil, alone)
+			AdditiveAttentionBackward(a, d, sequences, q, k, v, values, nil, w, dy, nil, nil, nil, nil, alone)
 			again := make([]float32, scores)
 			AdditiveAttention(a, d, sequences, q, k, v, values, again, nil)
-			return [][]float32{w, y, dq, dk, dv, dvalues, alone, again}
+			return slices.Concat([][]float32{w, y, alone, again}, backward(w, nil), backward(w, transposed))
 		}
 		got := results()
 		native := active
 		setPath(pathReference)
 		want := results()
 		setPath(native)
-		for i, name := range []string{"w", "y", "dq", "dk", "dv", "dvalues", "dvalues alone", "w again"} {
+		for i, name := range []string{"w", "y", "dvalues alone", "w again", "dq", "dk", "dv", "dvalues"} {
 			same(t, "AdditiveAttention: "+name, a, got[i], want[i])
+		}
+		for i, name := range []string{"dq", "dk", "dv", "dvalues"} {
+			same(t, "AdditiveAttention of values transposed: "+name, a, got[8+i], want[4+i])
 		}
 	})
 }
@@ -124,7 +135,7 @@ func TestAdditiveAttentionGradients(t *testing.T) {
 	}
 	loss()
 	dq, dk, dv, dvalues := make([]float64, len(q)), make([]float64, len(k)), make([]float64, a), make([]float64, len(values))
-	AdditiveAttentionBackward(a, d, sequences, q, k, v, values, w, dy, ds, dq, dk, dv, dvalues)
+	AdditiveAttentionBackward(a, d, sequences, q, k, v, values, nil, w, dy, ds, dq, dk, dv, dvalues)
 	checkGradient(t, "q", loss, q, dq)
 	checkGradient(t, "k", loss, k, dk)
 	checkGradient(t, "v", loss, v, dv)

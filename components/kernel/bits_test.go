@@ -165,7 +165,7 @@ var bitCases = map[string]func(n int, in func(int) []float32) []any{
 	},
 	"AdditiveAttentionBackward": func(n int, in func(int) []float32) []any {
 		dq, dk, dv, dvalues := in(4*n), in(5*n), in(n), in(5*3)
-		AdditiveAttentionBackward(n, 3, bitSequences, in(4*n), in(5*n), in(n), in(5*3), in(11), in(4*3), in(11), dq, dk, dv, dvalues)
+		AdditiveAttentionBackward(n, 3, bitSequences, in(4*n), in(5*n), in(n), in(5*3), nil, in(11), in(4*3), in(11), dq, dk, dv, dvalues)
 		return []any{dq, dk, dv, dvalues}
 	},
 	"AdditiveScores": func(n int, in func(int) []float32) []any {
@@ -333,6 +333,11 @@ var bitCases = map[string]func(n int, in func(int) []float32) []any{
 	"SumRows": func(n int, in func(int) []float32) []any {
 		dst := in(n)
 		SumRows(dst, 11, n, in(11*(n+1)), n+1)
+		return []any{dst}
+	},
+	"Transpose": func(n int, in func(int) []float32) []any {
+		dst := in(n * 11)
+		Transpose(11, n, in(11*(n+1)), n+1, dst, 11)
 		return []any{dst}
 	},
 	"SumSquares": func(n int, in func(int) []float32) []any { return []any{SumSquares(in(n))} },

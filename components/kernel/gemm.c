@@ -13,7 +13,7 @@ static int64_t even(int64_t n, int64_t limit) {
 	return parts == 0 ? 1 : (n + parts - 1) / parts;
 }
 
-static void transpose(int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst, int64_t ldd) {
+void exp_transpose(int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst, int64_t ldd) {
 #ifdef EXP_X86
 	if (exp_path <= EXP_PATH_AVX2) {
 		exp_transpose_avx2(rows, cols, src, lds, dst, ldd);
@@ -64,7 +64,7 @@ static void pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, f
 #endif
 		if (trans) {
 			if (cols < EXP_PANEL) memset(dst, 0, (size_t)(k * EXP_PANEL) * sizeof(float));
-			transpose(cols, k, b + j * ldb, ldb, dst, EXP_PANEL);
+			exp_transpose(cols, k, b + j * ldb, ldb, dst, EXP_PANEL);
 		} else if (cols == EXP_PANEL) {
 			for (int64_t p = 0; p < k; p++) memcpy(dst + p * EXP_PANEL, b + p * ldb + j, EXP_PANEL * sizeof(float));
 		} else {

@@ -82,6 +82,7 @@ void exp_columns_portable(const struct exp_block *t, int64_t m, int64_t cols, co
                           const float *bias);
 
 // dst[c*ldd + r] = src[r*lds + c] for r < rows, c < cols
+void exp_transpose(int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst, int64_t ldd);
 void exp_transpose_avx2(int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst, int64_t ldd);
 void exp_transpose_neon(int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst, int64_t ldd);
 void exp_transpose_portable(int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst, int64_t ldd);

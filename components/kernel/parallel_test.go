@@ -304,7 +304,9 @@ func splitOperations() (names []string, results [][]float32) {
 		q, k, v, values, w := random(queries*a), random(keys*a), random(a), random(keys*d), make([]float32, ScoresOf(sequences))
 		y, dq, dk, dv, dvalues := random(queries*d), random(queries*a), random(keys*a), random(a), random(keys*d)
 		AdditiveAttention(a, d, sequences, q, k, v, values, w, y)
-		AdditiveAttentionBackward(a, d, sequences, q, k, v, values, w, random(queries*d), make([]float32, len(w)), dq, dk, dv, dvalues)
+		for _, transposed := range [][]float32{nil, random(keysOf(sequences) * d)} {
+			AdditiveAttentionBackward(a, d, sequences, q, k, v, values, transposed, w, random(queries*d), make([]float32, len(w)), dq, dk, dv, dvalues)
+		}
 		result(fmt.Sprintf("AdditiveAttention %v", sequences), w, y, dq, dk, dv, dvalues)
 	}
 	finite := random(100 * unitSearch)
