@@ -56,8 +56,8 @@ type Speed struct {
 
 	Parameters   int
 	MultiplyAdds float64 // a step, on average, of matrix products
-	Peak         float64 // multiply-adds a second of the threads in a large product, measured between the steps
-	XFloor       float64 // time over the time that the step's products alone take at the peak, median
+	Peak         float64 // most multiply-adds a second of the threads in a large product, measured between the steps
+	XFloor       float64 // time over the time that the step's products alone take at the peak, of the best step: who interrupts one in two long steps leaves most short products alone
 	Allocations  float64 // a step
 	Memory       int     // bytes of a step at most: activations, and the gradients of parameters with them
 
@@ -220,7 +220,7 @@ func (b *bench) cpu() time.Duration {
 
 // summarise computes the speed from the laps.
 func (b *bench) summarise(s *Speed) {
-	s.Steps, s.Peak = len(b.laps), b.peak.median()
+	s.Steps, s.Peak = len(b.laps), slices.Max(b.peak.speeds)
 	of := func(f func(lap) float64) []float64 {
 		values := make([]float64, len(b.laps))
 		for i, l := range b.laps {
@@ -233,7 +233,7 @@ func (b *bench) summarise(s *Speed) {
 	s.Time, s.Min, s.P90 = time.Duration(median(wall)), time.Duration(wall[0]), time.Duration(wall[(len(wall)-1)*9/10])
 	s.CPU = time.Duration(median(of(func(l lap) float64 { return float64(l.cpu) })))
 	s.TokensPerSecond = median(of(func(l lap) float64 { return float64(l.tokens) / l.wall.Seconds() }))
-	s.XFloor = median(of(func(l lap) float64 { return l.wall.Seconds() / (float64(l.multiplyAdds) / s.Peak) }))
+	s.XFloor = of(func(l lap) float64 { return l.wall.Seconds() / (float64(l.multiplyAdds) / s.Peak) })[0]
 	for _, l := range b.laps {
 		s.Tokens += float64(l.tokens)
 		s.MultiplyAdds += float64(l.multiplyAdds)
@@ -276,9 +276,4 @@ func (p *peak) measure() {
 	started := time.Now()
 	kernel.GemmPacked(peakSize, p.a, peakSize, &p.b, p.c, peakSize, nil, false)
 	p.speeds = append(p.speeds, peakSize*peakSize*peakSize/time.Since(started).Seconds())
-}
-
-func (p *peak) median() float64 {
-	slices.Sort(p.speeds)
-	return median(p.speeds)
 }
