@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 
 	"exp/components"
 	"exp/registry"
@@ -36,8 +37,11 @@ type AdditionOptions struct {
 // Doc describes the component.
 func (AdditionOptions) Doc() string {
 	return "The sum of two numbers in decimal, a token a character (Zaremba & Sutskever 2014): 53+612 is 665. " +
-		"The length of each number, in digits, is drawn evenly. No two pairs have the same source."
+		"The length of each number, in digits, is drawn evenly. No two pairs have the same numbers, in whichever order."
 }
+
+// Version is raised: 53+612 and 612+53 were two pairs.
+func (AdditionOptions) Version() int { return 2 }
 
 // Validate reports every value out of range.
 func (o AdditionOptions) Validate() error {
@@ -47,6 +51,10 @@ func (o AdditionOptions) Validate() error {
 // NewAddition makes the task.
 func NewAddition(o AdditionOptions, _ components.TaskDeps) (components.Task, error) {
 	return &Synthetic{o: o.SyntheticOptions, source: characters("0123456789+"), target: characters("0123456789"), spelled: [2]bool{true, true},
+		same: func(source []string) string {
+			a, b, _ := strings.Cut(strings.Join(source, ""), "+")
+			return min(a, b) + "+" + max(a, b)
+		},
 		draw: func(rng *rand.Rand, least, greatest int) (source, target []string) {
 			operand := func() int64 { return number(rng, least+rng.IntN(greatest-least+1)) }
 			a, b := operand(), operand()

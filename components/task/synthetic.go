@@ -78,13 +78,14 @@ func evenly(draw func(rng *rand.Rand, length int) (source, target []string)) dra
 	}
 }
 
-// Synthetic is a task whose pairs are drawn. No two have the same source, so
-// that no split shares one with another.
+// Synthetic is a task whose pairs are drawn. No two have the same source, or what
+// is the same to the task, so that no split shares one with another.
 type Synthetic struct {
 	o              SyntheticOptions
 	source, target []string // every token that there can be
 	draw           drawer
-	spelled        [2]bool // the tokens of the source, and of the target, are characters
+	same           func(source []string) string // equal for sources that are the same, nil: their text
+	spelled        [2]bool                      // the tokens of the source, and of the target, are characters
 }
 
 // Identity is empty: the options say all.
@@ -136,6 +137,9 @@ func (s *Synthetic) distinct(d *components.Data, rng *rand.Rand, known map[strin
 		}
 		source, target := s.draw(rng, least, greatest)
 		text := strings.Join(source, " ")
+		if s.same != nil {
+			text = s.same(source)
+		}
 		if known[text] {
 			continue
 		}

@@ -242,6 +242,18 @@ func TestSyntheticVariants(t *testing.T) {
 	if _, want := syntheticTasks["addition"].check(source, nil); text(said(d.Target, p.Target)) != want {
 		t.Errorf("%s reversed is %s, want %s", text(source), text(said(d.Target, p.Target)), want)
 	}
+	known := map[string]bool{}
+	d = synthetic(t, "addition", map[string]any{"max_length": 1, "num_train": 53, "num_valid": 1, "num_test": 1}) // all sums of two digits
+	for _, split := range []components.Split{d.Train, d.Valid, d.Test} {
+		for i := range split.Len() {
+			numbers := strings.Split(strings.Join(said(d.Source, split.Pair(i).Source), ""), "+")
+			slices.Sort(numbers)
+			known[text(numbers)] = true
+		}
+	}
+	if len(known) != 55 {
+		t.Errorf("%d sums of 55 are there: some come in both orders", len(known))
+	}
 	d = synthetic(t, "number_words", map[string]any{"direction": "to_words", "num_train": 50, "num_valid": 1, "num_test": 1})
 	p = d.Train.Pair(3)
 	if _, want := syntheticTasks["number_words"].check(said(d.Target, p.Target), said(d.Source, p.Source)); text(said(d.Source, p.Source)) != want {
