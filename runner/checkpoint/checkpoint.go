@@ -45,22 +45,30 @@ const checksumKey = "xxhash64"
 // the newest.
 func Save(path string, f File, keep int) error {
 	if keep < 2 || !Exists(path) {
-		return Write(path, f)
+		if err := Write(path, f); err != nil {
+			return err
+		}
+		if err := os.Remove(path + next); err != nil && !errors.Is(err, fs.ErrNotExist) { // a kill has left it
+			return err
+		}
+		return nil
 	}
-	next := path + ".next"
-	if err := Write(next, f); err != nil {
+	if err := Write(path+next, f); err != nil {
 		return err
 	}
-	for i := keep - 1; i > 0; i-- { // a kill in between leaves none at path, and the one before at 1
+	for i := keep - 1; i > 0; i-- { // a kill in between leaves none at path, and this one whole
 		if err := os.Rename(before(path, i-1), before(path, i)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	if err := os.Rename(next, path); err != nil {
+	if err := os.Rename(path+next, path); err != nil {
 		return err
 	}
 	return syncFolder(path)
 }
+
+// next is what the newest file's name ends in until those before have theirs.
+const next = ".next"
 
 // before is the i-th file before the one at path.
 func before(path string, i int) string {
@@ -77,7 +85,10 @@ func before(path string, i int) string {
 func Load(path string) (f File, from string, damaged []error, err error) {
 	for i := 0; ; i++ {
 		from = before(path, i)
-		f, err = Read(from)
+		if f, err = Read(from); i == 0 && errors.Is(err, fs.ErrNotExist) {
+			from = path + next
+			f, err = Read(from)
+		}
 		switch {
 		case errors.Is(err, ErrDamaged):
 			damaged = append(damaged, err)

@@ -227,4 +227,18 @@ func TestSaveAndLoad(t *testing.T) {
 	load("6", "trial.1.safetensors", 0)
 	save(7, 1)
 	load("7", "trial.safetensors", 0)
+
+	// One before that is damaged does not stand in the way of the new one.
+	save(8, 2)
+	spoil(path)
+	save(9, 2)
+	if err := os.Rename(path, path+next); err != nil { // killed there again
+		t.Fatal(err)
+	}
+	load("9", "trial.safetensors.next", 0)
+	save(10, 2)
+	load("10", "trial.safetensors", 0)
+	if Exists(path + next) {
+		t.Error("what a kill has left stays")
+	}
 }
