@@ -415,7 +415,7 @@ func TestNotFinite(t *testing.T) {
 		}
 	}
 
-	for _, accumulate := range []int{1, 2} {
+	for _, accumulate := range []int{1, 2, 3} {
 		sink, skipping := newMemory(), framed(t, func(c *Config) {
 			c.Training.NonFinite, c.Training.Accumulate = components.Skip, accumulate
 			c.Training.Steps /= accumulate
@@ -431,6 +431,9 @@ func TestNotFinite(t *testing.T) {
 			if value := sink.value(t, r.step, r.split, r.name); r.split != "train" && !finite(value) {
 				t.Errorf("%s/%s is %v", r.split, r.name, value)
 			}
+		}
+		if f, err := checkpoint.Read(skipping.Checkpoint); err != nil || f.Info["batches"] != "18" {
+			t.Errorf("accumulating %d, %s batches are read, %v; want two epochs of 9", accumulate, f.Info["batches"], err)
 		}
 		slices.Sort(skipped)
 		if len(skipped) != 2 || sink.value(t, skipped[1], "train", "skipped") != 2 {
@@ -471,6 +474,27 @@ func TestOverflow(t *testing.T) {
 		if want := "step 1, seed 1, batch 1 "; err != nil || !strings.HasPrefix(string(kept), want) || !strings.Contains(string(kept), "\nsource  e b\ntarget  e b </s>\n") {
 			t.Errorf("the batch is kept as\n%s%v; want one of %q, with its tokens", kept, err, want)
 		}
+	}
+}
+
+// Saved with what the next step would show, a training ends as it would have.
+func TestOverflowResumed(t *testing.T) {
+	c := with(t, func(c *Config) {
+		plainSGD(t, c)
+		c.Optimizer = componenttest.Build(t, &standard.Catalog().Optimizers, "sgd", map[string]any{"lr": 1e39})
+	})
+	first, err := newTrial(c, newMemory())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.close()
+	if err := errors.Join(first.update(), first.save()); err != nil {
+		t.Fatal(err)
+	}
+	want := first.update()
+	got := Run(context.Background(), c, newMemory())
+	if got == nil || want == nil || got.Error() != want.Error() {
+		t.Errorf("error is %v, want %v", got, want)
 	}
 }
 

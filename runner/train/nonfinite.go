@@ -75,13 +75,18 @@ func (t *trial) overflowed(diverged *DivergedError) error {
 	return errors.Join(diverged, t.overflowErr)
 }
 
+// batchFile is where the batch of a step is kept.
+func (t *trial) batchFile(step int) string {
+	return fmt.Sprintf("%s.step%d.batch.txt", strings.TrimSuffix(t.Checkpoint, filepath.Ext(t.Checkpoint)), step)
+}
+
 // keepBatch writes the current batch to a file beside the checkpoint, for people to
 // read: the step and the seed, and of each pair the source and the target.
 func (t *trial) keepBatch(e *DivergedError) (path string, err error) {
 	if t.Checkpoint == "" {
 		return "", nil
 	}
-	path = fmt.Sprintf("%s.step%d.batch.txt", strings.TrimSuffix(t.Checkpoint, filepath.Ext(t.Checkpoint)), e.Step)
+	path = t.batchFile(e.Step)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", fmt.Errorf("the batch is not kept: %w", err)
 	}

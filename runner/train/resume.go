@@ -148,6 +148,11 @@ func (t *trial) restore(f checkpoint.File) error {
 		copy(state[name], tensor.Values)
 	}
 	t.order.skip(t.batches)
+	if t.overflow = t.model.Params.FirstNotFinite(); t.overflow != nil { // saved before the next step has shown it
+		if path := t.batchFile(t.step); checkpoint.Exists(path) {
+			t.overflowBatch = path
+		}
+	}
 	return t.restoreAverages(f)
 }
 

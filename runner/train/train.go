@@ -101,6 +101,7 @@ type trial struct {
 	limit     int              // batches of the whole training, 0 where another limit ends it
 	sums      [][]float32      // of the gradients of an update's batches
 	averages  averages
+	read      int           // batches of the update under way
 	overflow  *autodiff.Var // a parameter that the last update made infinite, nil for none
 
 	overflowBatch string // where the batch of that update is kept
@@ -325,7 +326,11 @@ func (t *trial) update() error {
 		}
 	}
 	if !finite(value) || !finite(norm) || t.overflow != nil {
-		return t.notFinite(value, norm)
+		if err := t.notFinite(value, norm); err != nil {
+			return err
+		}
+		t.passOver()
+		return nil
 	}
 	t.inARow = 0
 	if diagnoses {
@@ -362,6 +367,7 @@ func (t *trial) update() error {
 // times perToken is the gradient of the mean loss of all their target tokens,
 // which it returns. A number that is not finite ends it.
 func (t *trial) gradients() (loss, perToken float64) {
+	t.read = 1
 	if !t.accumulates() {
 		loss, _ := t.backward()
 		return loss, 1
@@ -369,10 +375,11 @@ func (t *trial) gradients() (loss, perToken float64) {
 	params := t.model.Params
 	sum, tokens := 0.0, 0
 	for n := 1; ; n++ {
+		t.read = n
 		loss, of := t.backward()
 		sum += float64(float64(of) * loss)
 		tokens += of
-		last := t.updateEnds(n, t.prefetch.epochEnds) || t.batches == t.limit
+		last := t.allRead()
 		bad := !finite(loss) || !finite(optimizer.GradNorm(params))
 		at := 0
 		for _, v := range params.All() {
@@ -396,6 +403,21 @@ func (t *trial) gradients() (loss, perToken float64) {
 		if last || bad {
 			return sum / float64(tokens), 1 / float64(tokens)
 		}
+	}
+}
+
+// allRead says whether all batches of the update under way are read.
+func (t *trial) allRead() bool {
+	return t.updateEnds(t.read, t.prefetch.epochEnds) || t.batches == t.limit
+}
+
+// passOver reads the batches of an update that is skipped that are not read yet: those
+// after are of the next.
+func (t *trial) passOver() {
+	for !t.allRead() {
+		t.nextBatch()
+		t.batches++
+		t.read++
 	}
 }
 
