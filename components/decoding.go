@@ -61,6 +61,10 @@ func DefaultDecodingOptions() DecodingOptions {
 	return DecodingOptions{Search: Beam, BeamSize: 1, LengthPenalty: Power, Temperature: 1, TopP: 1, MaxLength: 100}
 }
 
+// leastTemperature is what the largest logits can be divided by. Below, the most
+// probable token is as good as certain, as it is with top_k = 1.
+const leastTemperature = 1e-6
+
 // Validate reports every value out of range, and every one that is for another
 // search.
 func (o DecodingOptions) Validate() error {
@@ -68,7 +72,7 @@ func (o DecodingOptions) Validate() error {
 		registry.AtLeast("beam_size", o.BeamSize, 1),
 		registry.AtLeast("length_alpha", o.LengthAlpha, 0),
 		registry.AtLeast("coverage_beta", o.CoverageBeta, 0),
-		registry.Positive("temperature", o.Temperature),
+		registry.AtLeast("temperature", o.Temperature, leastTemperature),
 		registry.AtLeast("top_k", o.TopK, 0),
 		registry.AtLeast("block_ngrams", o.BlockNgrams, 0),
 		registry.AtLeast("min_length", o.MinLength, 0),

@@ -12,7 +12,7 @@ func TestDecodingOptions(t *testing.T) {
 	}
 	for want, change := range map[string]func(o *DecodingOptions){
 		"beam_size: must be at least 1, is 0":                            func(o *DecodingOptions) { o.BeamSize = 0 },
-		"temperature: must be above 0, is 0":                             func(o *DecodingOptions) { o.Temperature, o.Search = 0, Sample },
+		"temperature: must be at least 1e-06, is 1e-40":                  func(o *DecodingOptions) { o.Temperature, o.Search = 1e-40, Sample },
 		"top_p: must be in (0, 1], is 1.5":                               func(o *DecodingOptions) { o.TopP, o.Search = 1.5, Sample },
 		"max_length: must be at least 1, is 0":                           func(o *DecodingOptions) { o.MaxLength = 0 },
 		"max_length: must be at least 200, is 100":                       func(o *DecodingOptions) { o.MinLength = 200 },
