@@ -117,10 +117,11 @@ type Data struct {
 	FrameSize          int         // F, 0 where they are tokens
 	FrameSeconds       float64     // from one frame to the next; 0 where frames are not of time
 
-	Text      func(tokens []string) string        // puts the tokens of a target together; nil: with spaces between them
-	CutSource func(text string) ([]string, error) // the tokens of a source; nil: what white space parts
-	CutTarget func(text string) []string          // the tokens of a target; likewise
-	MaxSource int                                 // tokens of a source, of which what is beyond was cut off; 0: any
+	Text       func(tokens []string) string        // puts the tokens of a target together; nil: with spaces between them
+	SourceText func(tokens []string) string        // those of a source; likewise
+	CutSource  func(text string) ([]string, error) // the tokens of a source; nil: what white space parts
+	CutTarget  func(text string) []string          // the tokens of a target; likewise
+	MaxSource  int                                 // tokens of a source, of which what is beyond was cut off; 0: any
 
 	Notes []Note // what was done to the data on the way, and what is odd in it
 }

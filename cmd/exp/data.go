@@ -236,8 +236,11 @@ func newDataExample(d *components.Data, i int) dataExample {
 	}
 	if texts, ok := d.Train.(components.Texts); ok {
 		e.Source, e.Target = texts.Text(i)
-	} else {
-		e.Source, e.Target = strings.Join(e.SourceTokens, " "), d.TargetText(p.Target)
+		return e
+	}
+	e.Source, e.Target = strings.Join(e.SourceTokens, " "), d.TargetText(p.Target)
+	if d.SourceText != nil {
+		e.Source = d.SourceText(e.SourceTokens)
 	}
 	return e
 }

@@ -2,6 +2,7 @@ package task
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"exp/components"
@@ -32,6 +33,13 @@ func TestReadAgain(t *testing.T) {
 		p, tokens, err := d.ReadSource(test.source)
 		if err != nil || slices.Contains(p.Source, components.Unk) || len(tokens) != len(p.Source) {
 			t.Errorf("%s: %q is %v of %q, %v", test.name, test.source, p.Source, tokens, err)
+		}
+		again := strings.Join(tokens, " ")
+		if d.SourceText != nil {
+			again = d.SourceText(tokens)
+		}
+		if again != test.source {
+			t.Errorf("%s: %q is told as %q", test.name, test.source, again)
 		}
 		target := d.Valid.Pair(0).Target
 		if again, err := d.ReadTarget(d.TargetText(target)); err != nil || !slices.Equal(again, target) {

@@ -94,12 +94,12 @@ func (*Synthetic) Identity() (string, error) { return "", nil }
 // Load draws the pairs.
 func (s *Synthetic) Load() (*components.Data, error) {
 	d := &components.Data{Source: components.NewVocabulary(s.source), Target: components.NewVocabulary(s.target)}
+	spell := func(tokens []string) string { return strings.Join(tokens, "") }
 	if s.spelled[0] {
-		d.CutSource = func(text string) ([]string, error) { return characters(text), nil }
+		d.CutSource, d.SourceText = func(text string) ([]string, error) { return characters(text), nil }, spell
 	}
 	if s.spelled[1] {
-		d.CutTarget = characters
-		d.Text = func(tokens []string) string { return strings.Join(tokens, "") }
+		d.CutTarget, d.Text = characters, spell
 	}
 	rng := rand.New(rand.NewPCG(uint64(s.o.Seed), 0x5e0))
 	known := map[string]bool{}
