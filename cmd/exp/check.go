@@ -130,6 +130,7 @@ func check(ctx context.Context, e *experiments.Experiment) (*checked, error) {
 		}
 	}
 	known := map[*components.Data]int{}
+	var reports []*dataReport // as made.Data
 	for i := range e.Cells {
 		cell := &e.Cells[i]
 		d := grid.Data(cell)
@@ -137,7 +138,8 @@ func check(ctx context.Context, e *experiments.Experiment) (*checked, error) {
 		if !seen {
 			at = len(made.Data)
 			known[d] = at
-			made.Data = append(made.Data, checkedData{Task: cell.Task.Name, Findings: checkData(newDataReport(cell.Task.Name, d), cell)})
+			reports = append(reports, newDataReport(cell.Task.Name, d))
+			made.Data = append(made.Data, checkedData{Task: cell.Task.Name, Findings: checkData(reports[at])})
 			made.Data[at].Findings = append(made.Data[at].Findings, train.InspectPairs(d))
 			count(made.Data[at].Findings)
 		}
@@ -157,6 +159,7 @@ func check(ctx context.Context, e *experiments.Experiment) (*checked, error) {
 		case err != nil:
 			return nil, failed(fmt.Errorf("%s: %w", cell.Label(), err))
 		}
+		findings = append(findings, checkLengths(reports[known[grid.Data(cell)]], cell)...)
 		count(findings)
 		made.Cells = append(made.Cells, checkedCell{cell.ID, cell.Label(), findings})
 	}
@@ -172,8 +175,8 @@ const (
 	littleUsed  = 0.2  // of a vocabulary that training uses, a warning below
 )
 
-// checkData judges what the data of a cell's task is.
-func checkData(r *dataReport, c *experiments.Cell) []train.Finding {
+// checkData judges what the data of a task is.
+func checkData(r *dataReport) []train.Finding {
 	var all []train.Finding
 	find := func(check string, verdict train.Verdict, text, advice string) {
 		all = append(all, train.Finding{Check: check, Verdict: verdict, Text: text, Advice: advice})
@@ -245,24 +248,37 @@ func checkData(r *dataReport, c *experiments.Cell) []train.Finding {
 			verdict, advice = train.Warning, "see that this is what is meant: max_length, and what the files have"
 		}
 	}
-	decodes := slices.ContainsFunc(c.Metrics, func(m experiments.Metric) bool { return m.Decodes() })
-	for _, s := range r.Splits[1:] {
-		long := 0
-		for length, n := range s.Target.Lengths {
-			if decodes && length > c.Evaluation.MaxLength {
-				long += n
-			}
-		}
-		if long > 0 {
-			texts = append(texts, fmt.Sprintf("%s: %s targets are longer than a hypothesis can be (evaluate.max_length = %d)", s.Name, formatCount(long), c.Evaluation.MaxLength))
-			verdict, advice = train.Warning, "raise evaluate.max_length: these can never be right"
-		}
-	}
 	if texts == nil {
 		texts = []string{"nothing was cut or left out"}
 	}
 	find("truncation", verdict, strings.Join(texts, "; "), advice)
 	return all
+}
+
+// checkLengths judges whether the hypotheses of a cell can be as long as they should,
+// where it decodes any.
+func checkLengths(r *dataReport, c *experiments.Cell) []train.Finding {
+	if !slices.ContainsFunc(c.Metrics, func(m experiments.Metric) bool { return m.Decodes() }) {
+		return nil
+	}
+	f := train.Finding{Check: "max_length", Verdict: train.OK, Text: fmt.Sprintf("a hypothesis can be as long as every target (evaluate.max_length = %d)", c.Evaluation.MaxLength)}
+	var texts []string
+	for _, s := range r.Splits[1:] {
+		long := 0
+		for length, n := range s.Target.Lengths {
+			if length > c.Evaluation.MaxLength {
+				long += n
+			}
+		}
+		if long > 0 {
+			texts = append(texts, fmt.Sprintf("%s: %s targets", s.Name, formatCount(long)))
+		}
+	}
+	if texts != nil {
+		f.Verdict, f.Advice = train.Warning, "raise evaluate.max_length: these can never be right"
+		f.Text = fmt.Sprintf("longer than a hypothesis can be (evaluate.max_length = %d) are of %s", c.Evaluation.MaxLength, strings.Join(texts, ", of "))
+	}
+	return []train.Finding{f}
 }
 
 // foundWidth is the characters of a line of what was found.

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,8 +82,7 @@ func TestCheckFaults(t *testing.T) {
 			files["train.b"] = append(files["train.b"], "b40 b1")
 		}, train.Fault, "of the pair after"},
 		{"sources that are cut", "truncation", []string{"task.max_length=3"}, nil, train.Warning, "cut to max_length"},
-		{"hypotheses that are cut", "truncation", []string{"evaluate.max_length=3"}, nil, train.Warning, "longer than a hypothesis"},
-		{"no hypotheses that could be cut", "truncation", []string{"evaluate.max_length=3", `evaluate.metrics=["loss"]`}, nil, train.OK, "nothing was cut"},
+		{"hypotheses that are cut", "max_length", []string{"evaluate.max_length=3"}, nil, train.Warning, "longer than a hypothesis"},
 		{"a frozen layer", "frozen", []string{`train.groups=[{type="freeze",parameters="encoder.*"}]`}, nil, train.Warning, "encoder."},
 		{"a learning rate 100 times too large", "learning rate", []string{"train.optimizer.lr=0.5"}, nil, train.Fault, "too large"},
 	} {
@@ -124,6 +124,44 @@ func TestCheckFaults(t *testing.T) {
 				t.Errorf("%d faults are counted", made.Faults)
 			}
 		})
+	}
+}
+
+// The cell's own length is what its hypotheses are judged by.
+func TestCheckLengthsOfEachCell(t *testing.T) {
+	path, files := writeWords(t)
+	for name, lines := range files {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(path), name), []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(filepath.Dir(path))
+	for _, test := range []struct {
+		set  []string
+		want []train.Verdict
+	}{
+		{[]string{`sweep.grid={"evaluate.max_length"=[10,3]}`}, []train.Verdict{train.OK, train.Warning}},
+		{[]string{"evaluate.max_length=3", `evaluate.metrics=["loss"]`}, nil}, // nothing decodes
+	} {
+		e, _, err := load("words.toml", test.set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made, err := check(context.Background(), e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var verdicts []train.Verdict
+		for _, cell := range made.Cells {
+			for _, f := range cell.Findings {
+				if f.Check == "max_length" {
+					verdicts = append(verdicts, f.Verdict)
+				}
+			}
+		}
+		if !slices.Equal(verdicts, test.want) {
+			t.Errorf("%v: verdicts are %v, want %v", test.set, verdicts, test.want)
+		}
 	}
 }
 
