@@ -78,10 +78,6 @@ and as they were when the trial was trained.`,
 			if err := f.check(c.Flags()); err != nil {
 				return usage(err, "")
 			}
-			pr, err := p.newPredictor(c.Context(), args[0], &f, c.ErrOrStderr())
-			if err != nil {
-				return err
-			}
 			name, in := "standard input", c.InOrStdin()
 			if len(args) == 2 {
 				file, err := os.Open(args[1])
@@ -90,6 +86,10 @@ and as they were when the trial was trained.`,
 				}
 				defer file.Close()
 				name, in = args[1], file
+			}
+			pr, err := p.newPredictor(c.Context(), args[0], &f, c.ErrOrStderr())
+			if err != nil {
+				return err
 			}
 			out := bufio.NewWriter(c.OutOrStdout())
 			err = pr.run(c.Context(), readSources(c.Context(), name, in, pr.batchSize), out)
@@ -213,6 +213,9 @@ func (p *places) newPredictor(ctx context.Context, trial string, f *predictFlags
 	warnOf(warnings, t.id, pr.Damaged)
 	pr.options = pr.Decoding
 	pr.options.Count = f.nbest
+	if pr.Model.Aligned() && f.nbest > 1 {
+		return nil, usage(fmt.Errorf("--nbest: is %d, and the decoder of trial %s says one class of each step of the source, the best", f.nbest, short(t.id)), "")
+	}
 	if n := pr.options.BeamSize; pr.options.Search == components.Beam && f.nbest > n {
 		return nil, usage(fmt.Errorf("--nbest: is %d, and a beam of %d has no more than as many hypotheses", f.nbest, n), fmt.Sprintf("give --beam-size %d, or --search sample", f.nbest))
 	}

@@ -3,8 +3,10 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 
 	"exp/components"
@@ -39,10 +41,11 @@ type aligned struct {
 func newAlignment(path string) (*alignment, error) {
 	a := &alignment{path: path}
 	if figureFormat(path) != "json" {
-		return a, nil
+		_, err := os.Stat(filepath.Dir(path))
+		return a, err
 	}
 	var err error
-	if a.file, err = os.Create(path); err != nil {
+	if a.file, err = os.Create(path + ".tmp"); err != nil { // what is at path stays until all is written
 		return nil, err
 	}
 	a.out = bufio.NewWriter(a.file)
@@ -54,7 +57,11 @@ func (p *predictor) align(texts []*prediction) {
 	pairs := make([]components.Pair, len(texts))
 	for i, one := range texts {
 		pairs[i] = one.pair
-		pairs[i].Target = one.found[0].Tokens
+		h := one.found[0]
+		pairs[i].Target = h.Tokens
+		if !h.Ended { // nothing was said after its last token, and there may be no position for it
+			pairs[i].Target = h.Tokens[:len(h.Tokens)-1]
+		}
 	}
 	p.batch.Fill(pairs)
 	p.tape.Reset(false, false)
@@ -142,10 +149,10 @@ func (a *alignment) close() error {
 		if _, err := a.out.WriteString(end); err != nil {
 			return err
 		}
-		if err := a.out.Flush(); err != nil {
+		if err := errors.Join(a.out.Flush(), a.file.Close()); err != nil {
 			return err
 		}
-		return a.file.Close()
+		return os.Rename(a.file.Name(), a.path)
 	}
 	if len(a.panels) == 0 {
 		return fmt.Errorf("%s: no line has text, and there is nothing to draw", a.path)
