@@ -84,10 +84,11 @@ file's own training batches, in the order in which they would be trained on; wit
 A step is a batch: trained on, or decoded, to the length of its longest target
 whatever it says, greedily or by beam search.
 
-The floor is the share of the shortest step's time that its matrix products alone would
-take at the peak of these cores, the best of a large product between the steps;
-x floor, its inverse, is the most that any program could gain. Both nearly hold their
-value on a machine that others use too, where times do not. The time of the first
+The floor is the share of a step's time that its matrix products alone would take at
+the peak of these cores, of the step that comes nearest; the peak is the best of a large
+product between the steps. x floor, its inverse, is what any program could gain there
+at most. Both nearly hold their value on a machine that others use too, where times do
+not. The time of the first
 step counts from the start of the process, and the memory is the process's, the
 cells before included.
 

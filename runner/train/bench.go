@@ -57,7 +57,7 @@ type Speed struct {
 	Parameters   int
 	MultiplyAdds float64 // a step, on average, of matrix products
 	Peak         float64 // most multiply-adds a second of the threads in a large product, measured between the steps
-	XFloor       float64 // time over the time that the step's products alone take at the peak, of the best step: who interrupts one in two long steps leaves most short products alone
+	XFloor       float64 // time over the time that the step's products alone take at the peak, of the step that comes nearest to it: who interrupts one in two long steps leaves most short products alone
 	Allocations  float64 // a step
 	Memory       int     // bytes of a step at most: activations, and the gradients of parameters with them
 
