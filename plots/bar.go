@@ -135,7 +135,7 @@ func (f Bar) picture(d Data) (*Picture, error) {
 			p.legend = append(p.legend, legendEntry{text: g.describe(hueLabels, hue), swatch: &s, glyph: s.point()})
 		}
 	}
-	p.note = fmt.Sprintf("mean%s; error bars: %s; points: single seeds", seeds.note(), spreadNames[f.o.ErrorBars])
+	p.note = seeds.note("mean", "error bars: "+spreadNames[f.o.ErrorBars]+"; points: single seeds")
 	return p, p.fit()
 }
 

@@ -139,7 +139,7 @@ func (f GradientFlow) picture(d Data) (*Picture, error) {
 			p.legend = append(p.legend, legendEntry{text: text, line: lookOf(order).line(1.2)})
 		}
 	}
-	p.note = "geometric mean" + seeds.note() + "; band: " + spreadNames[Range]
+	p.note = seeds.note("geometric mean", "band: "+spreadNames[Range])
 	return p, p.fit()
 }
 

@@ -338,7 +338,7 @@ func (f LearningCurve) describe(p *Picture, panels [][]curve) {
 			p.legend = append(p.legend, legendEntry{text: text, line: c.look.line(1.2), glyph: c.look.glyph(2.1)})
 		}
 	}
-	p.note = fmt.Sprintf("mean%s; band: %s", seeds.note(), spreadNames[f.o.Band])
+	p.note = seeds.note("mean", "band: "+spreadNames[f.o.Band])
 	if slices.ContainsFunc(curves, func(c curve) bool { return c.ends != nil }) {
 		p.note += "; thin line to ×: a trial that diverged or failed"
 	}

@@ -38,15 +38,16 @@ func (s *seedCounts) add(group, n, of int) {
 // uniform reports whether every group rests on the same number of seeds.
 func (s *seedCounts) uniform() bool { return len(s.all) == 1 }
 
-// note says the number that holds everywhere, or that there is none.
-func (s *seedCounts) note() string {
+// note says what a mean is over, where one number of seeds holds everywhere how many,
+// and what shows their spread.
+func (s *seedCounts) note(mean, spread string) string {
 	switch {
 	case !s.uniform():
-		return " over seeds"
-	case s.all[0] == "1":
-		return " (n=1)"
+		return mean + " over seeds; " + spread
+	case s.all[0] == "1": // which is its own mean, and has no spread
+		return "one seed"
 	}
-	return " over " + s.all[0] + " seeds"
+	return mean + " over " + s.all[0] + " seeds; " + spread
 }
 
 // suffix says a group's number where it is not the same everywhere.
