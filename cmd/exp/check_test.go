@@ -13,13 +13,13 @@ import (
 	"exp/runner/train"
 )
 
-// writeWords writes a language of forty words and one of as many others, text by
-// text, and a file that trains a small model on them. It returns the file, and the
-// lines of train.a, train.b and so on, by name.
-func writeWords(t *testing.T) (path string, files map[string][]string) {
+// writeWords goes to a folder with a language of forty words and one of as many
+// others, text by text, in train.a, train.b and so on, and words.toml, which trains a
+// small model on them. change may change the lines of the files, by name.
+func writeWords(t *testing.T, change func(files map[string][]string)) {
 	t.Helper()
-	dir, rng := t.TempDir(), rand.New(rand.NewPCG(1, 2))
-	files = map[string][]string{}
+	t.Chdir(t.TempDir())
+	rng, files := rand.New(rand.NewPCG(1, 2)), map[string][]string{}
 	for split, n := range map[string]int{"train": 400, "valid": 40, "test": 40} {
 		for range n {
 			var a, b []string
@@ -31,7 +31,14 @@ func writeWords(t *testing.T) (path string, files map[string][]string) {
 			files[split+".b"] = append(files[split+".b"], strings.Join(b, " "))
 		}
 	}
-	path = filepath.Join(dir, "words.toml")
+	if change != nil {
+		change(files)
+	}
+	for name, lines := range files {
+		if err := os.WriteFile(name, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	source := `[task]
 type = "parallel"
 train_files = ["train.a", "train.b"]
@@ -48,10 +55,9 @@ optimizer = { type = "adam", lr = 5e-3 }
 [evaluate]
 max_length = 10
 `
-	if err := os.WriteFile(path, []byte(source), 0o644); err != nil {
+	if err := os.WriteFile("words.toml", []byte(source), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return path, files
 }
 
 // What a file can say or read wrong is found by the check that is for it, and what
@@ -87,16 +93,7 @@ func TestCheckFaults(t *testing.T) {
 		{"a learning rate 100 times too large", "learning rate", []string{"train.optimizer.lr=0.5"}, nil, train.Fault, "too large"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			path, files := writeWords(t)
-			if test.plant != nil {
-				test.plant(files)
-			}
-			for name, lines := range files {
-				if err := os.WriteFile(filepath.Join(filepath.Dir(path), name), []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			t.Chdir(filepath.Dir(path))
+			writeWords(t, test.plant)
 			e, _, err := load("words.toml", test.set)
 			if err != nil {
 				t.Fatal(err)
@@ -129,13 +126,7 @@ func TestCheckFaults(t *testing.T) {
 
 // The cell's own length is what its hypotheses are judged by.
 func TestCheckLengthsOfEachCell(t *testing.T) {
-	path, files := writeWords(t)
-	for name, lines := range files {
-		if err := os.WriteFile(filepath.Join(filepath.Dir(path), name), []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Chdir(filepath.Dir(path))
+	writeWords(t, nil)
 	for _, test := range []struct {
 		set  []string
 		want []train.Verdict
