@@ -367,15 +367,13 @@ func (t *trial) update() error {
 // times perToken is the gradient of the mean loss of all their target tokens,
 // which it returns. A number that is not finite ends it.
 func (t *trial) gradients() (loss, perToken float64) {
-	t.read = 1
-	if !t.accumulates() {
+	if t.read = 1; !t.accumulates() {
 		loss, _ := t.backward()
 		return loss, 1
 	}
 	params := t.model.Params
 	sum, tokens := 0.0, 0
-	for n := 1; ; n++ {
-		t.read = n
+	for ; ; t.read++ {
 		loss, of := t.backward()
 		sum += float64(float64(of) * loss)
 		tokens += of
@@ -391,10 +389,10 @@ func (t *trial) gradients() (loss, perToken float64) {
 			switch {
 			case last || bad: // what the tape has is the gradient
 				kernel.Scale(g, float32(of), g)
-				if n > 1 {
+				if t.read > 1 {
 					kernel.AddTo(g, total)
 				}
-			case n == 1:
+			case t.read == 1:
 				kernel.Scale(total, float32(of), g)
 			default:
 				kernel.Axpy(total, float32(of), g)
