@@ -88,7 +88,7 @@ func (p *places) run(ctx context.Context, path string, set []string, workers int
 		return failed(err)
 	}
 	if ctx.Err() != nil {
-		return &failure{exitInterrupted, errors.New("interrupted"), fmt.Sprintf("the same command goes on from there: exp run %s", path)}
+		return &failure{exitInterrupted, errors.New("interrupted"), "the same command, with the same flags, goes on from there"}
 	}
 	err = p.render(context.WithoutCancel(ctx), store.Reader, e, figures, stdout)
 	fmt.Fprintf(stdout, "%s: every metric of every step; try: sqlite3 %s 'SELECT * FROM final_metrics'\n", p.database(), p.database())
