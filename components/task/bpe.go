@@ -126,10 +126,10 @@ func spacedWords(text string) iter.Seq[string] {
 }
 
 // add enters the merge of a pair, and says whether it may: what it makes must be
-// no other token.
+// no other token, and have no line break, as a file has a merge a line.
 func (b *bpe) add(p pair) (made int32, ok bool) {
 	token := b.tokens[p.left] + b.tokens[p.right]
-	if _, taken := b.merges[p]; taken || reserved(token) {
+	if _, taken := b.merges[p]; taken || reserved(token) || strings.ContainsAny(token, "\r\n") {
 		return 0, false
 	}
 	made, known := b.ids[token]
@@ -459,7 +459,7 @@ func (b *bpe) read(path string) error {
 			*side.symbol = id
 		}
 		if _, ok := b.add(p); !ok {
-			return lines.fault("the merge of %q and %q is there twice, or makes a special token", left, right)
+			return lines.fault("the merge of %q and %q is there twice, makes a special token, or has a line break", left, right)
 		}
 	}
 	return lines.err

@@ -347,12 +347,13 @@ func TestBPEDropout(t *testing.T) {
 	}
 }
 
-// A token that has a meaning of its own is not made by merging.
+// A token that has a meaning of its own is not made by merging, nor one that breaks
+// the line of a merges file.
 func TestBPEMakesNoSpecialToken(t *testing.T) {
-	texts := slices.Repeat([]string{"<0x41><0x41> <s><s> <unk><unk>"}, 5)
+	texts := slices.Repeat([]string{"<0x41><0x41> <s><s> <unk><unk> a\r a\r\n"}, 5)
 	made, tokens := tokenizer(t, "bpe", map[string]any{"num_merges": 500}, texts...)
 	for _, token := range tokens[256:] {
-		if reserved(token) {
+		if reserved(token) || len(token) > 1 && strings.ContainsAny(token, "\r\n") {
 			t.Errorf("%q was made", token)
 		}
 	}
@@ -391,6 +392,7 @@ func FuzzRoundTrip(f *testing.F) {
 func FuzzMergesFile(f *testing.F) {
 	f.Add("#version: 0.2\na b\nab c\n")
 	f.Add("▁ a\r\n")
+	f.Add("▁ \r\r\n")
 	f.Add("< s\n<s >")
 	f.Fuzz(func(t *testing.T, content string) {
 		made, tokens, err := learned("bpe", map[string]any{"merges_file": write(t, "m", content)}, "abc")
