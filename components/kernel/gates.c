@@ -122,6 +122,9 @@ EXP_INLINE EXP_AVX2 void gru_backward_step8(const int whole, int64_t rest, int64
 #undef STORE
 #define LOAD(p) _mm512_maskz_loadu_ps(some, p)
 #define STORE(p, v) _mm512_mask_storeu_ps(p, some, v)
+// What a step kept is not in the cache any more: the same units of the next row
+// are on their way while those of this one are computed.
+#define FETCH(p) __builtin_prefetch(p)
 
 EXP_INLINE EXP_AVX512 void lstm_forward_step16(__mmask16 some, int64_t h, float *gates, const float *c_prev, float *c,
                                                float *h_out) {
@@ -138,6 +141,7 @@ EXP_INLINE EXP_AVX512 void lstm_forward_step16(__mmask16 some, int64_t h, float 
 
 EXP_INLINE EXP_AVX512 void lstm_backward_step16(__mmask16 some, int64_t h, const float *gates, const float *c_prev,
                                                 const float *c, const float *dh, float *dc, float *dgates) {
+	FETCH(gates + 4 * h), FETCH(gates + 5 * h), FETCH(gates + 6 * h), FETCH(gates + 7 * h), FETCH(c_prev + h), FETCH(c + h);
 	__m512 i = LOAD(gates), f = LOAD(gates + h), g = LOAD(gates + 2 * h), o = LOAD(gates + 3 * h);
 	__m512 t = exp_tanh16(LOAD(c)), dy = LOAD(dh);
 	__m512 d = _mm512_fmadd_ps(_mm512_mul_ps(dy, o), exp_one_minus_square16(t), LOAD(dc));
