@@ -51,21 +51,35 @@ func (op *gateOp[F]) Backward() {
 	t, n, hidden := op.tape, op.before.h.Dim(0), op.before.h.Dim(1)
 	gates, dgates, dh := autodiff.Values[F](op.gates), autodiff.Grad[F](op.gates), autodiff.Grad[F](op.after.h)
 	if op.kind == gru {
-		dhBefore := autodiff.Floats[F](t, n*hidden)
+		dhBefore, add := gradient[F](t, op.before.h)
 		kernel.GRUBackward(n, hidden, gates, autodiff.Values[F](op.hiddens), autodiff.Values[F](op.before.h), dh, dgates, autodiff.Grad[F](op.hiddens), dhBefore)
-		addTo(op.before.h, dhBefore)
+		if add {
+			kernel.AddTo(autodiff.Grad[F](op.before.h), dhBefore)
+		}
 		return
 	}
-	dc := autodiff.Floats[F](t, n*hidden)
-	copy(dc, autodiff.Grad[F](op.after.c))
-	kernel.LSTMBackward(n, hidden, gates, cellBefore[F](t, op.before), autodiff.Values[F](op.after.c), dh, dc, dgates)
-	if op.before.c != nil {
-		addTo(op.before.c, dc)
+	dc := autodiff.Grad[F](op.after.c)
+	if op.before.c == nil {
+		kernel.LSTMBackward(n, hidden, gates, autodiff.Zeros[F](t, n*hidden), autodiff.Values[F](op.after.c), dh, dc, dgates)
+		return
+	}
+	dcBefore, add := gradient[F](t, op.before.c)
+	copy(dcBefore, dc)
+	kernel.LSTMBackward(n, hidden, gates, autodiff.Values[F](op.before.c), autodiff.Values[F](op.after.c), dh, dcBefore, dgates)
+	if add {
+		kernel.AddTo(autodiff.Grad[F](op.before.c), dcBefore)
 	}
 }
 
-func addTo[F kernel.Float](v *autodiff.Var, gradient []F) {
+// gradient is v's where nothing has reached it yet, else memory for what is to be
+// added to it, or for what a constant has no use for.
+func gradient[F kernel.Float](t *autodiff.Tape, v *autodiff.Var) (grad []F, add bool) {
 	if !v.Constant() {
-		kernel.AddTo(autodiff.Grad[F](v), gradient)
+		grad, first := autodiff.GradToWrite[F](v)
+		if first {
+			return grad, false
+		}
+		add = true
 	}
+	return autodiff.Floats[F](t, v.Size()), add
 }
