@@ -33,7 +33,7 @@ type BenchOptions struct {
 	Mode    Mode
 	Beam    int           // its size, of BenchBeam
 	Steps   int           // measured, after a few that are not
-	Limit   time.Duration // of the measured steps, of which at least three are taken
+	Limit   time.Duration // after which no step is begun, but three at least are taken
 	Profile bool          // say where time goes; only where training
 	Threads int           // cores to use, at least 1
 }
@@ -41,7 +41,7 @@ type BenchOptions struct {
 const (
 	warmUpSteps  = 3
 	leastSteps   = 3
-	peakInterval = 20 * time.Millisecond // of steps, between two measurements of the peak
+	peakInterval = 20 * time.Millisecond // of steps at least, between two measurements of the peak
 	peakSize     = 512                   // M, N and K of the product that measures it
 )
 
@@ -56,8 +56,8 @@ type Speed struct {
 
 	Parameters   int
 	MultiplyAdds float64 // a step, on average, of matrix products
-	Peak         float64 // most multiply-adds a second of the threads in a large product, measured between the steps
-	XFloor       float64 // time over the time that the step's products alone take at the peak, of the step that comes nearest to it: who interrupts one in two long steps leaves most short products alone
+	Peak         float64 // most multiply-adds a second of the threads in large products, of stretches between the steps that are as long as one
+	XFloor       float64 // time over the time that the step's products alone take at the peak, of the step that comes nearest to it
 	Allocations  float64 // a step
 	Memory       int     // bytes of a step at most: activations, and the gradients of parameters with them
 
@@ -175,13 +175,10 @@ func (b *bench) measure(ctx context.Context, o BenchOptions, s *Speed) error {
 	var before, after runtime.MemStats
 	var spent, peakAt time.Duration // of steps
 	runtime.ReadMemStats(&before)
-	for i := range o.Steps {
+	started := time.Now()
+	for range o.Steps {
 		if ctx.Err() != nil {
 			return ErrInterrupted
-		}
-		if i == 0 || spent >= peakAt {
-			b.peak.measure()
-			peakAt = spent + peakInterval
 		}
 		l, err := b.lap()
 		if err != nil {
@@ -189,7 +186,11 @@ func (b *bench) measure(ctx context.Context, o BenchOptions, s *Speed) error {
 		}
 		b.laps = append(b.laps, l)
 		spent += l.wall
-		if len(b.laps) >= leastSteps && spent >= o.Limit {
+		if spent >= peakAt {
+			b.peak.measure(l.wall)
+			peakAt = spent + peakInterval
+		}
+		if len(b.laps) >= leastSteps && time.Since(started) >= o.Limit {
 			break
 		}
 	}
@@ -259,21 +260,32 @@ type peak struct {
 	speeds []float64 // multiply-adds a second
 }
 
-// newPeak makes room for n measurements, and takes one that does not count.
+// newPeak makes room for n measurements, and multiplies once, which does not count.
 func newPeak(n int) *peak {
 	p := &peak{a: make([]float32, peakSize*peakSize), c: make([]float32, peakSize*peakSize)}
 	for i := range p.a {
 		p.a[i] = float32(i%7) - 3
 	}
 	p.b.Pack(false, peakSize, peakSize, p.a, peakSize)
-	p.speeds = make([]float64, 0, n+1)
-	p.measure()
-	p.speeds = p.speeds[:0]
+	p.speeds = make([]float64, 0, n)
+	p.multiply()
 	return p
 }
 
-func (p *peak) measure() {
-	started := time.Now()
+func (p *peak) multiply() {
 	kernel.GemmPacked(peakSize, p.a, peakSize, &p.b, p.c, peakSize, nil, false)
-	p.speeds = append(p.speeds, peakSize*peakSize*peakSize/time.Since(started).Seconds())
+}
+
+// measure multiplies for a time, once at least. The time is that of a step: in one
+// of many shorter stretches a processor may be faster than it ever is for so long,
+// and be left alone by who interrupts each step.
+func (p *peak) measure(duration time.Duration) {
+	started, products := time.Now(), 0
+	var took time.Duration
+	for products == 0 || took < duration {
+		p.multiply()
+		products++
+		took = time.Since(started)
+	}
+	p.speeds = append(p.speeds, float64(products)*peakSize*peakSize*peakSize/took.Seconds())
 }
