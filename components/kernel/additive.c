@@ -106,12 +106,11 @@ static EXP_AVX512 void scores_avx512(int64_t t, int64_t s, int64_t a, const floa
 	for (int64_t i = 0; i < t; i++, q += a) {
 		for (int64_t j = 0; j < s; j++) {
 			__m512 sum = _mm512_setzero_ps();
-			for (int64_t x = 0; x < a; x += EXP_LANES) {
-				__mmask16 some = exp_first(a - x);
+			EXP_VECTORS(x, a, {
 				__m512 key = _mm512_maskz_loadu_ps(some, k + j * a + x);
 				__m512 y = exp_tanh16(_mm512_add_ps(_mm512_maskz_loadu_ps(some, q + x), key));
 				sum = _mm512_mask3_fmadd_ps(_mm512_maskz_loadu_ps(some, v + x), y, sum, some);
-			}
+			});
 			scores[i * ld + j] = exp_join_avx512(sum);
 		}
 	}

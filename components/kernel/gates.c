@@ -200,7 +200,7 @@ EXP_INLINE EXP_AVX2 __m256 relu_grad8(__m256 dh, __m256 h) {
 	}                                                                                                        \
 	static EXP_AVX512 void name##_avx512 params {                                                            \
 		for (int64_t r = 0; r < rows; r++) {                                                                 \
-			for (int64_t j = 0; j < h; j += 16) name##_step16(exp_first(h - j), step(j));                    \
+			EXP_VECTORS(j, h, { name##_step16(some, step(j)); });                                            \
 		}                                                                                                    \
 	}
 #define BINARY_AVX2(name)                                                                                    \

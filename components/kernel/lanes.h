@@ -65,6 +65,17 @@ EXP_INLINE EXP_AVX2 float exp_join_avx2(__m256 low, __m256 high) {
 // exp_first has the first n of 16 lanes set, all for n >= 16.
 EXP_INLINE __mmask16 exp_first(int64_t n) { return (__mmask16)(n >= EXP_LANES ? 0xffff : (1 << n) - 1); }
 
+// EXP_VECTORS does something for each vector of n elements: for the lanes some of the
+// elements from j on. Where the mask does not change in the loop the processor waits
+// for less.
+#define EXP_VECTORS(j, n, ...)                                                                               \
+	do {                                                                                                     \
+		int64_t j = 0;                                                                                       \
+		for (const __mmask16 some = 0xffff; j + EXP_LANES <= (n); j += EXP_LANES) __VA_ARGS__                \
+		const __mmask16 some = exp_first((n) - j);                                                           \
+		if (j < (n)) __VA_ARGS__                                                                             \
+	} while (0)
+
 // exp_join_avx512 is the sum of the lanes.
 EXP_INLINE EXP_AVX512 float exp_join_avx512(__m512 lanes) {
 	return exp_join_avx2(_mm512_castps512_ps256(lanes), _mm512_extractf32x8_ps(lanes, 1));

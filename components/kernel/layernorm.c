@@ -141,30 +141,27 @@ static EXP_AVX2 void backward_avx2(int64_t d, float *dx, float *d_gain, float *d
 static EXP_AVX512 void forward_avx512(int64_t d, float *dst, const float *x, const float *gain, const float *bias,
                                       float eps, float *mean, float *rstd) {
 	__m512 sum = _mm512_setzero_ps(), squares = sum;
-	for (int64_t j = 0; j < d; j += EXP_LANES) sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(exp_first(d - j), x + j));
+	EXP_VECTORS(j, d, { sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(some, x + j)); });
 	*mean = exp_join_avx512(sum) / (float)d;
 	const __m512 mu = _mm512_set1_ps(*mean);
-	for (int64_t j = 0; j < d; j += EXP_LANES) {
-		__mmask16 some = exp_first(d - j);
+	EXP_VECTORS(j, d, {
 		__m512 v = _mm512_maskz_sub_ps(some, _mm512_maskz_loadu_ps(some, x + j), mu);
 		squares = _mm512_fmadd_ps(v, v, squares);
-	}
+	});
 	*rstd = 1 / sqrtf(exp_join_avx512(squares) / (float)d + eps);
 	const __m512 scale = _mm512_set1_ps(*rstd);
-	for (int64_t j = 0; j < d; j += EXP_LANES) {
-		__mmask16 some = exp_first(d - j);
+	EXP_VECTORS(j, d, {
 		__m512 y = _mm512_mul_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(some, x + j), mu), scale);
 		y = _mm512_fmadd_ps(y, _mm512_maskz_loadu_ps(some, gain + j), _mm512_maskz_loadu_ps(some, bias + j));
 		_mm512_mask_storeu_ps(dst + j, some, y);
-	}
+	});
 }
 
 static EXP_AVX512 void backward_avx512(int64_t d, float *dx, float *d_gain, float *d_bias, const float *dy, const float *x,
                                        const float *gain, float mean, float rstd) {
 	const __m512 mu = _mm512_set1_ps(mean), scale = _mm512_set1_ps(rstd);
 	__m512 sum_g = _mm512_setzero_ps(), sum_gy = sum_g;
-	for (int64_t j = 0; j < d; j += EXP_LANES) {
-		__mmask16 some = exp_first(d - j);
+	EXP_VECTORS(j, d, {
 		__m512 v = _mm512_maskz_loadu_ps(some, dy + j);
 		__m512 y = _mm512_maskz_mul_ps(some, _mm512_sub_ps(_mm512_maskz_loadu_ps(some, x + j), mu), scale);
 		__m512 g = _mm512_mul_ps(v, _mm512_maskz_loadu_ps(some, gain + j));
@@ -172,16 +169,15 @@ static EXP_AVX512 void backward_avx512(int64_t d, float *dx, float *d_gain, floa
 		_mm512_mask_storeu_ps(d_bias + j, some, _mm512_add_ps(_mm512_maskz_loadu_ps(some, d_bias + j), v));
 		sum_g = _mm512_add_ps(sum_g, g);
 		sum_gy = _mm512_fmadd_ps(g, y, sum_gy);
-	}
+	});
 	const __m512 a = _mm512_set1_ps(exp_join_avx512(sum_g) / (float)d);
 	const __m512 b = _mm512_set1_ps(exp_join_avx512(sum_gy) / (float)d);
-	for (int64_t j = 0; j < d; j += EXP_LANES) {
-		__mmask16 some = exp_first(d - j);
+	EXP_VECTORS(j, d, {
 		__m512 y = _mm512_mul_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(some, x + j), mu), scale);
 		__m512 g = _mm512_mul_ps(_mm512_maskz_loadu_ps(some, dy + j), _mm512_maskz_loadu_ps(some, gain + j));
 		__m512 v = _mm512_fnmadd_ps(y, b, _mm512_sub_ps(g, a));
 		_mm512_mask_storeu_ps(dx + j, some, _mm512_fmadd_ps(scale, v, _mm512_maskz_loadu_ps(some, dx + j)));
-	}
+	});
 }
 
 #endif

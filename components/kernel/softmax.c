@@ -154,10 +154,9 @@ static EXP_AVX2 int64_t find_avx2(int64_t n, const float *x, float value) {
 
 static EXP_AVX512 float largest_avx512(int64_t n, const float *x) {
 	__m512 top = _mm512_set1_ps(-INFINITY);
-	for (int64_t j = 0; j < n; j += EXP_LANES) { // max returns its second operand where one is a NaN
-		__mmask16 some = exp_first(n - j);
+	EXP_VECTORS(j, n, { // max returns its second operand where one is a NaN
 		top = _mm512_mask_max_ps(top, some, _mm512_maskz_loadu_ps(some, x + j), top);
-	}
+	});
 	__m256 m = _mm256_max_ps(_mm512_castps512_ps256(top), _mm512_extractf32x8_ps(top, 1));
 	__m128 h = _mm_max_ps(_mm256_castps256_ps128(m), _mm256_extractf128_ps(m, 1));
 	h = _mm_max_ps(h, _mm_movehl_ps(h, h));
@@ -168,44 +167,39 @@ static EXP_AVX512 float largest_avx512(int64_t n, const float *x) {
 static EXP_AVX512 float exp_sum_avx512(int64_t n, float *dst, const float *x, float top) {
 	const __m512 t = _mm512_set1_ps(top);
 	__m512 sum = _mm512_setzero_ps();
-	for (int64_t j = 0; j < n; j += EXP_LANES) {
-		__mmask16 some = exp_first(n - j);
+	EXP_VECTORS(j, n, {
 		__m512 e = exp_exp16(_mm512_sub_ps(_mm512_maskz_loadu_ps(some, x + j), t));
 		if (dst != NULL) _mm512_mask_storeu_ps(dst + j, some, e);
 		sum = _mm512_mask_add_ps(sum, some, sum, e);
-	}
+	});
 	return exp_join_avx512(sum);
 }
 
 static EXP_AVX512 void scale_avx512(int64_t n, float *x, float scale) {
 	const __m512 s = _mm512_set1_ps(scale);
-	for (int64_t j = 0; j < n; j += EXP_LANES) {
-		__mmask16 some = exp_first(n - j);
+	EXP_VECTORS(j, n, {
 		_mm512_mask_storeu_ps(x + j, some, _mm512_mul_ps(_mm512_maskz_loadu_ps(some, x + j), s));
-	}
+	});
 }
 
 static EXP_AVX512 void again_avx512(int64_t n, float *x, float scale, float top, float inverse) {
 	const __m512 s = _mm512_set1_ps(scale), t = _mm512_set1_ps(top), i = _mm512_set1_ps(inverse);
-	for (int64_t j = 0; j < n; j += EXP_LANES) {
-		__mmask16 some = exp_first(n - j);
+	EXP_VECTORS(j, n, {
 		__m512 e = exp_exp16(_mm512_sub_ps(_mm512_mul_ps(_mm512_maskz_loadu_ps(some, x + j), s), t));
 		_mm512_mask_storeu_ps(x + j, some, _mm512_mul_ps(e, i));
-	}
+	});
 }
 
 static EXP_AVX512 void backward_avx512(int64_t n, float *dx, const float *y, const float *dy, float scale) {
 	__m512 lanes = _mm512_setzero_ps();
-	for (int64_t j = 0; j < n; j += EXP_LANES) {
-		__mmask16 some = exp_first(n - j);
+	EXP_VECTORS(j, n, {
 		lanes = _mm512_mask3_fmadd_ps(_mm512_maskz_loadu_ps(some, dy + j), _mm512_maskz_loadu_ps(some, y + j), lanes, some);
-	}
+	});
 	const __m512 sum = _mm512_set1_ps(exp_join_avx512(lanes)), s = _mm512_set1_ps(scale);
-	for (int64_t j = 0; j < n; j += EXP_LANES) {
-		__mmask16 some = exp_first(n - j);
+	EXP_VECTORS(j, n, {
 		__m512 d = _mm512_sub_ps(_mm512_maskz_loadu_ps(some, dy + j), sum);
 		_mm512_mask_storeu_ps(dx + j, some, _mm512_mul_ps(_mm512_mul_ps(s, _mm512_maskz_loadu_ps(some, y + j)), d));
-	}
+	});
 }
 
 #endif
