@@ -80,7 +80,7 @@ type LinearOptions struct{ Warmup }
 
 // Doc describes the component.
 func (LinearOptions) Doc() string {
-	return "The learning rate rises linearly over the warmup, then falls linearly to 0 at the last update."
+	return "The learning rate rises linearly over the warmup, then falls linearly to reach 0 one update after the last."
 }
 
 // NewLinear builds the linear schedule: the factor is 1-progress.
@@ -154,7 +154,7 @@ type CosineOptions struct {
 
 // Doc describes the component.
 func (CosineOptions) Doc() string {
-	return "The learning rate falls from the warmup to the end as half a period of a cosine, without restarts (Loshchilov & Hutter 2017, equation 5)."
+	return "The learning rate falls from the warmup to one update after the last as half a period of a cosine, without restarts (Loshchilov & Hutter 2017, equation 5)."
 }
 
 // Validate reports every value out of range.

@@ -279,6 +279,9 @@ func TestEarlyStopping(t *testing.T) {
 	if want := []string{fmt.Sprintf("test %d", best)}; !slices.Equal(sink.readings, want) {
 		t.Errorf("readings are %q, want %q", sink.readings, want)
 	}
+	if len(sink.again) > 0 {
+		t.Errorf("recorded twice: %v", sink.again)
+	}
 	// The same, trained to there and no further, is the same model.
 	short, other := with(t, func(c *Config) {
 		c.Training.Steps, c.Evaluation.Every = 500, 1
@@ -416,9 +419,15 @@ func TestNotFinite(t *testing.T) {
 	}
 
 	for _, accumulate := range []int{1, 2, 3} {
+		var updates []int
 		sink, skipping := newMemory(), framed(t, func(c *Config) {
 			c.Training.NonFinite, c.Training.Accumulate = components.Skip, accumulate
 			c.Training.Steps /= accumulate
+			build := c.Optimizer
+			c.Optimizer = func(d components.OptimizerDeps) (components.Optimizer, error) {
+				o, err := build(d)
+				return counted{o, &updates}, err
+			}
 		})
 		if err := Run(context.Background(), skipping, sink); err != nil {
 			t.Fatal(err)
@@ -439,6 +448,11 @@ func TestNotFinite(t *testing.T) {
 		if len(skipped) != 2 || sink.value(t, skipped[1], "train", "skipped") != 2 {
 			t.Errorf("accumulating %d, skipped steps %d, want two", accumulate, skipped)
 		}
+		for i, n := range updates {
+			if n != i+1 || len(updates) != skipping.Training.Steps-len(skipped) {
+				t.Fatalf("accumulating %d, the optimizer is told of updates %d", accumulate, updates)
+			}
+		}
 		for i, step := range skipped {
 			path := strings.TrimSuffix(skipping.Checkpoint, ".safetensors") + fmt.Sprintf(".step%d.batch.txt", step)
 			if kept, err := os.ReadFile(path); err != nil || !strings.Contains(string(kept), "NaN") || !strings.Contains(sink.warnings[i], path) {
@@ -455,6 +469,17 @@ func TestNotFinite(t *testing.T) {
 	if !errors.As(err, &diverged) || diverged.Step != maxSkipped+1 {
 		t.Errorf("error is %v, want one at step %d", err, maxSkipped+1)
 	}
+}
+
+// counted keeps the numbers of the updates that an optimizer makes.
+type counted struct {
+	components.Optimizer
+	updates *[]int
+}
+
+func (o counted) Step(n int, lr, scale float64) {
+	*o.updates = append(*o.updates, n)
+	o.Optimizer.Step(n, lr, scale)
 }
 
 // A parameter that overflows in an update is named, and the step.

@@ -25,11 +25,15 @@ type memory struct {
 	fail             int // the number of the call that fails, 0 for none
 	resumed          int // the step of the last Resume
 	progress         func(step int)
+	again            []record // written twice since the last Resume
+	written          map[record]bool
 	readings         []string
 	warnings         []string
 }
 
-func newMemory() *memory { return &memory{records: map[record]uint64{}, durable: map[record]uint64{}} }
+func newMemory() *memory {
+	return &memory{records: map[record]uint64{}, durable: map[record]uint64{}, written: map[record]bool{}}
+}
 
 var errKilled = errors.New("killed")
 
@@ -42,7 +46,12 @@ func (m *memory) call() error {
 }
 
 func (m *memory) Metric(step int, split, name string, value float64) error {
-	m.records[record{step, split, name}] = math.Float64bits(value)
+	r := record{step, split, name}
+	if m.written[r] {
+		m.again = append(m.again, r)
+	}
+	m.written[r] = true
+	m.records[r] = math.Float64bits(value)
 	return m.call()
 }
 
@@ -57,6 +66,7 @@ func (m *memory) Warn(err error) { m.warnings = append(m.warnings, err.Error()) 
 
 func (m *memory) Resume(step, _ int) error {
 	m.resumed = step
+	m.written = map[record]bool{}
 	maps.DeleteFunc(m.records, func(r record, _ uint64) bool { return r.step > step })
 	return m.call()
 }

@@ -122,6 +122,7 @@ type progress struct {
 	skipped   int     // updates
 	inARow    int     // of these, the last
 	evaluated int     // the step of the last evaluation on the validation split
+	validated bool    // since the trial was begun or gone on with
 	best      float64 // value of Evaluation.BestBy so far
 	bestStep  int     // its evaluation's; 0 before the first
 	from      float64 // the value that later ones have to be better than by MinDelta
@@ -347,7 +348,7 @@ func (t *trial) update() error {
 	if diagnoses {
 		before = weightsOf(params)
 	}
-	t.optimizer.Step(t.step, rate, perToken*optimizer.ClipScale(clipped, t.Training.ClipNorm))
+	t.optimizer.Step(t.step-t.skipped, rate, perToken*optimizer.ClipScale(clipped, t.Training.ClipNorm))
 	params.Changed()
 	if diagnoses {
 		if err := t.record("train", "update_ratio", t.updateRatios(before)); err != nil {
@@ -445,9 +446,14 @@ func (t *trial) pass(batch *components.Batch) (loss float64, tokens int) {
 	return l.Scalar(), len(targets)
 }
 
-// validate evaluates on the validation split, and lets what follows its metrics
-// know of them.
+// validate evaluates on the validation split, once a step, and lets what follows its
+// metrics know of them. A trial that goes on from its last step does it again, for
+// metrics that were not asked for then.
 func (t *trial) validate() error {
+	if t.validated && t.evaluated == t.step {
+		return nil
+	}
+	t.validated = true
 	if t.evaluated != t.step {
 		if err := t.diagnose(); err != nil {
 			return err
