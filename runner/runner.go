@@ -142,7 +142,7 @@ func (g *Grid) trial(ctx context.Context, t experiments.Trial, o Options) (Resul
 	}
 
 	started := time.Now()
-	sink := &sink{Run: run, trial: t, observer: o.Observer}
+	sink := &sink{Run: run, trial: t, observer: o.Observer, checkpoint: config.Checkpoint, unknown: status == tracking.Pending}
 	stack, err := guard(func() error { return train.Run(ctx, config, sink) })
 	measured := run.Measurement(sink.step, "seconds", time.Since(started).Seconds())
 	result := Result{Status: outcome(err), Err: err, Trained: true}
@@ -229,14 +229,19 @@ func (g *Grid) complete(ctx context.Context, t experiments.Trial, config train.C
 // sink hands a trial's results to the store and to the observer.
 type sink struct {
 	*tracking.Run
-	trial    experiments.Trial
-	observer Observer
-	step     int
+	trial      experiments.Trial
+	observer   Observer
+	checkpoint string
+	unknown    bool // to the store before
+	step       int
 }
 
 func (s *sink) Resume(step, of int) error {
 	s.step = step
 	s.observer.Begin(s.trial, step, of)
+	if s.unknown && step > 0 {
+		s.Warn(fmt.Errorf("%s is of step %d, but the database has no run of it: metrics of up to there are missing; to have them, stop, remove that file, and train from the start", s.checkpoint, step))
+	}
 	return s.Run.Resume(step)
 }
 

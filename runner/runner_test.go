@@ -3,7 +3,9 @@ package runner_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -132,6 +134,7 @@ type observer struct {
 	mu    sync.Mutex
 	begun []int
 	ended int
+	warns []string
 	step  func(experiments.Trial, int)
 }
 
@@ -146,7 +149,11 @@ func (o *observer) Step(t experiments.Trial, step int, _ float64) {
 	}
 }
 func (o *observer) Metric(experiments.Trial, int, string, string, float64) {}
-func (o *observer) Warn(experiments.Trial, error)                          {}
+func (o *observer) Warn(_ experiments.Trial, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.warns = append(o.warns, err.Error())
+}
 func (o *observer) End(experiments.Trial, runner.Result) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -236,6 +243,25 @@ func TestFinishedTrialsAreNotTrainedAgain(t *testing.T) {
 				t.Errorf("trial %s has no %s", trial.ID, key)
 			}
 		}
+	}
+}
+
+// A database that was lost, where the checkpoints were not, is told of.
+func TestCheckpointWithoutRecords(t *testing.T) {
+	workplace(t)
+	o := &observer{}
+	run(context.Background(), t, prepare(t, standard.Catalog(), grid), "runs", 1, o)
+	if len(o.warns) != 0 {
+		t.Errorf("warned %q", o.warns)
+	}
+	for _, file := range []string{"exp.db", "exp.db-wal", "exp.db-shm"} {
+		if err := os.Remove(filepath.Join("runs", file)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	run(context.Background(), t, prepare(t, standard.Catalog(), grid), "runs", 1, o)
+	if len(o.warns) != 4 || !strings.Contains(o.warns[0], ".safetensors is of step 30, but the database has no run of it") {
+		t.Errorf("warned %q", o.warns)
 	}
 }
 
