@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -95,11 +98,22 @@ type axes []tracking.Axis
 
 // MarshalJSON keeps the order of the axes.
 func (a axes) MarshalJSON() ([]byte, error) {
-	var parts []string
-	for _, axis := range a {
-		parts = append(parts, fmt.Sprintf("%q:%q", axis.Key, axis.Value))
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	b.WriteByte('{')
+	for i, axis := range a {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		key := e.Encode(axis.Key)
+		b.WriteByte(':')
+		if err := errors.Join(key, e.Encode(axis.Value)); err != nil {
+			return nil, err
+		}
 	}
-	return []byte("{" + strings.Join(parts, ",") + "}"), nil
+	b.WriteByte('}')
+	return b.Bytes(), nil
 }
 
 func (a axes) String() string {

@@ -37,7 +37,10 @@ func writeJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return failed(err)
+	}
+	return nil
 }
 
 // number is a float64 that JSON can hold: NaN and infinities become strings.
