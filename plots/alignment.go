@@ -62,7 +62,10 @@ func Alignments(all []Alignment) (*Picture, error) {
 		height = max(height, vg.Length(T)*cellSize+longestToken(a.Source)*letterWidth+40)
 	}
 	p.width, p.height = max(width*vg.Length(columns), 2*vg.Inch), height*vg.Length(len(p.panels))+20
-	return p, p.fit()
+	across, down := p.room() // of few rows or columns it may be less than a panel needs
+	p.width += max(0, leastPanel-across) * vg.Length(columns)
+	p.height += max(0, leastPanel-down) * vg.Length(len(p.panels))
+	return p, nil
 }
 
 func longestToken(tokens []string) vg.Length {

@@ -36,6 +36,17 @@ func TestAlignments(t *testing.T) {
 			t.Errorf("%s: %d bytes, %v", format, file.Len(), err)
 		}
 	}
+	// Of nothing but an end there is room for its row.
+	wide := Alignment{"line 1", []string{"WWWWWWWWWWWWWWWW", "twice"}, []string{"</s>"}, [][]float64{{0.4, 0.6}}}
+	for _, all := range [][]Alignment{all[1:2], all[1:], {wide}, {wide, wide, wide, wide, wide}} {
+		p, err := Alignments(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if width, height := p.room(); width < leastPanel-1 || height < leastPanel-1 {
+			t.Errorf("%d panels have a room of %.1f by %.1f points, want %d at least", len(all), width, height, leastPanel)
+		}
+	}
 	for want, wrong := range map[string][]Alignment{
 		"alignments: there are none": nil,
 		"alignment 1: 1 rows of weights of 2 target and 1 source tokens; want a row a target token, and one of each at least": {{"", []string{"a"}, []string{"b", "c"}, [][]float64{{1}}}},

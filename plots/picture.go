@@ -57,6 +57,19 @@ func (p *Picture) Write(w io.Writer, format string) error {
 
 // fit refuses a picture whose panels have no room beside everything else.
 func (p *Picture) fit() error {
+	width, height := p.room()
+	if width < leastPanel {
+		return fmt.Errorf("width of %.3g inches leaves no room for the panels; raise it, or show fewer", p.width/vg.Inch)
+	}
+	if height < leastPanel {
+		return fmt.Errorf("height of %.3g inches leaves no room for the panels beside a legend of %d; raise it, or show fewer", p.height/vg.Inch, len(p.legend))
+	}
+	return nil
+}
+
+// room is what the panel with the least of it has beside everything else.
+func (p *Picture) room() (width, height vg.Length) {
+	width, height = p.width, p.height
 	c := draw.NewCanvas(nil, p.width, p.height)
 	area := p.layOut(c, func(draw.Canvas, legendEntry) {}, func(draw.Canvas, float64, vg.Length, string) {})
 	for _, row := range p.panels {
@@ -65,17 +78,11 @@ func (p *Picture) fit() error {
 				continue
 			}
 			axes := one.DataCanvas(area).Size()
-			width := area.Size().X/vg.Length(len(p.panels[0])) - (area.Size().X - axes.X)
-			height := area.Size().Y/vg.Length(len(p.panels)) - (area.Size().Y - axes.Y)
-			if width < leastPanel {
-				return fmt.Errorf("width of %.3g inches leaves no room for the panels; raise it, or show fewer", p.width/vg.Inch)
-			}
-			if height < leastPanel {
-				return fmt.Errorf("height of %.3g inches leaves no room for the panels beside a legend of %d; raise it, or show fewer", p.height/vg.Inch, len(p.legend))
-			}
+			width = min(width, area.Size().X/vg.Length(len(p.panels[0]))-(area.Size().X-axes.X))
+			height = min(height, area.Size().Y/vg.Length(len(p.panels))-(area.Size().Y-axes.Y))
 		}
 	}
-	return nil
+	return width, height
 }
 
 func (p *Picture) draw(c draw.Canvas) {
