@@ -95,11 +95,26 @@ func Load(path string) (f File, from string, damaged []error, err error) {
 		case !errors.Is(err, fs.ErrNotExist):
 			return f, from, damaged, err
 		case i > 0 && damaged != nil:
-			return File{}, path, nil, damaged[0]
+			return File{}, path, nil, fmt.Errorf("%w; %s", damaged[0], Anew(path))
 		case i > 0:
 			return File{}, path, nil, err
 		}
 	}
+}
+
+// Anew says how to train again, from its start, a trial whose files [Save] has put at
+// path: without any that [Load] would go on from.
+func Anew(path string) string {
+	var files []string
+	for _, at := range []string{path, path + next} {
+		if Exists(at) {
+			files = append(files, at)
+		}
+	}
+	for i := 1; Exists(before(path, i)); i++ {
+		files = append(files, before(path, i))
+	}
+	return fmt.Sprintf("remove %s to train the trial again from its start", strings.Join(files, " and "))
 }
 
 // Write puts f at path, in the place of what is there.
@@ -195,7 +210,7 @@ func Read(path string) (File, error) {
 		err = errChecksum
 	}
 	if err != nil {
-		return File{}, fmt.Errorf("%s: %w (%v); remove it to train the trial again from its start", path, ErrDamaged, err)
+		return File{}, fmt.Errorf("%s: %w (%v)", path, ErrDamaged, err)
 	}
 	delete(f.Info, checksumKey)
 	return f, nil

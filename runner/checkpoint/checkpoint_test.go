@@ -214,11 +214,15 @@ func TestSaveAndLoad(t *testing.T) {
 	}
 	spoil(path)
 	load("4", "trial.1.safetensors", 1)
+	if _, _, damaged, _ := Load(path); strings.Contains(damaged[0].Error(), "remove") {
+		t.Errorf("training goes on from the one before, and it says: %v", damaged[0])
+	}
 	spoil(files[0]) // trial.1
 	load("3", "trial.2.safetensors", 2)
 	spoil(files[1])
-	if _, _, _, err := Load(path); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), path) {
-		t.Errorf("of nothing that is whole: %v", err)
+	remove := fmt.Sprintf("remove %s and %s and %s to train the trial again from its start", path, files[0], files[1])
+	if _, _, _, err := Load(path); !errors.Is(err, ErrDamaged) || !strings.HasPrefix(err.Error(), path+": ") || !strings.HasSuffix(err.Error(), remove) {
+		t.Errorf("of nothing that is whole: %v; want to %s", err, remove)
 	}
 	save(6, 2)
 	if err := os.Rename(path, files[0]); err != nil { // killed before the new one had its name

@@ -118,7 +118,7 @@ func (t *trial) resume() error {
 		return err
 	}
 	if err := t.restore(f); err != nil {
-		return fmt.Errorf("%s: %w; remove it to train the trial again from its start", path, err)
+		return fmt.Errorf("%s: %w; %s", path, err, checkpoint.Anew(t.Checkpoint))
 	}
 	return t.sink.Resume(t.step, t.steps)
 }

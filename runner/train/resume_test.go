@@ -224,6 +224,16 @@ func TestResumeErrors(t *testing.T) {
 		`its step is "x"`: func(t *testing.T, c *Config) {
 			rewrite(t, c.Checkpoint, func(f checkpoint.File) { f.Info[stepKey] = "x" })
 		},
+		"trial.1.safetensors to train the trial again from its start": func(t *testing.T, c *Config) { // the one before would be gone on from
+			f, err := checkpoint.Read(c.Checkpoint)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Info[stepKey] = "x"
+			if err := checkpoint.Save(c.Checkpoint, f, 2); err != nil {
+				t.Fatal(err)
+			}
+		},
 		"has no tensor optimizer.mean.output.bias": func(t *testing.T, c *Config) {
 			rewrite(t, c.Checkpoint, func(f checkpoint.File) { delete(f.Tensors, "optimizer.mean.output.bias") })
 		},
