@@ -15,6 +15,7 @@ type Trained struct {
 	Model    *components.Model
 	Data     *components.Data
 	Decoding generate.Options // as its evaluations decode
+	Step     string           // of the training, that the weights are of
 	Damaged  []error          // why the weights are not those of the newest checkpoint
 }
 
@@ -44,7 +45,7 @@ func LoadTrained(c *experiments.Cell, seed int64, dataHash, checkpoint string) (
 func trained(config train.Config) (*Trained, error) {
 	t := &Trained{Data: config.Data}
 	var err error
-	if t.Model, t.Damaged, err = train.Trained(config); err != nil {
+	if t.Model, t.Step, t.Damaged, err = train.Trained(config); err != nil {
 		return nil, err
 	}
 	t.Decoding, err = config.Decoding()

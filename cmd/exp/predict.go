@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -211,6 +212,9 @@ func (p *places) newPredictor(ctx context.Context, trial string, f *predictFlags
 		return nil, usage(errors.Join(errs...), "")
 	}
 	warnOf(warnings, t.id, pr.Damaged)
+	if t.status != tracking.Finished {
+		warnOf(warnings, t.id, []error{unfinished(t.status, pr.Step, c.Training.Steps)})
+	}
 	pr.options = pr.Decoding
 	pr.options.Count = f.nbest
 	if pr.Model.Aligned() && f.nbest > 1 {
@@ -228,6 +232,18 @@ func (p *places) newPredictor(ctx context.Context, trial string, f *predictFlags
 		}
 	}
 	return pr, nil
+}
+
+// unfinished says that the weights of a step, of so many, are not those at the end of
+// the training; of is 0 where it does not end by its steps.
+func unfinished(status tracking.Status, step string, of int) error {
+	if n, err := strconv.Atoi(step); err == nil {
+		step = formatCount(n)
+	}
+	if of > 0 {
+		step += " of " + formatCount(of)
+	}
+	return fmt.Errorf("its model is not trained to the end: its last run is %s, and these are the weights of step %s", status, step)
 }
 
 // prediction is a line and what the model says of it.

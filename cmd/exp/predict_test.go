@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"database/sql"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -92,5 +93,24 @@ func TestPredictInteractively(t *testing.T) {
 	}
 	if err := c.Wait(); err != nil {
 		t.Error(err)
+	}
+
+	// A model that is not trained to the end is told of.
+	db, err := sql.Open("sqlite3", filepath.Join(dir, "runs", "exp.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec("UPDATE run SET status = 'interrupted'"); err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	c = command("predict", trial, "lines.txt")
+	c.Stderr = &stderr
+	if _, err := c.Output(); err != nil {
+		t.Error(err)
+	}
+	if want := "is not trained to the end: its last run is interrupted, and these are the weights of step 30 of 30\n"; !strings.Contains(stderr.String(), want) {
+		t.Errorf("it warns %q; want %q", &stderr, want)
 	}
 }

@@ -80,8 +80,9 @@ type found struct {
 	seed        int64
 	experiments []string
 	config      string
-	trained     bool   // there is a run
-	data        string // of the last run, the hash of the content of the task's files
+	trained     bool            // there is a run
+	status      tracking.Status // of the last run
+	data        string          // of it, the hash of the content of the task's files
 }
 
 // findTrial looks for the trial whose id begins with prefix.
@@ -123,7 +124,8 @@ func findTrial(ctx context.Context, r *tracking.Reader, prefix string) (*found, 
 				return nil, failed(err)
 			}
 			if t.trained = len(runs) > 0; t.trained {
-				t.data = runs[len(runs)-1].DataHash
+				last := runs[len(runs)-1]
+				t.status, t.data = last.Status, last.DataHash
 			}
 			return t, nil
 		}
