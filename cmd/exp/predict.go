@@ -95,10 +95,14 @@ and as they were when the trial was trained.`,
 			out := bufio.NewWriter(c.OutOrStdout())
 			err = pr.run(c.Context(), readSources(c.Context(), name, in, pr.batchSize), out)
 			pr.counts.print(name, c.ErrOrStderr())
-			if a := pr.alignment; a != nil && a.left > 0 {
+			a := pr.alignment
+			switch {
+			case a == nil || err != nil:
+				return err
+			case a.left > 0:
 				fmt.Fprintf(c.ErrOrStderr(), "exp: warning: %s: shows the first %d lines and not %s others; a .json file has all\n", a.path, maxPanels, formatCount(a.left))
 			}
-			return err
+			return nil
 		},
 	}
 	flags := c.Flags()
@@ -267,8 +271,23 @@ type predictionHypothesis struct {
 	Ended   bool   `json:"ended"` // else max_length cut it
 }
 
-// run decodes the lines that come in, and writes what the model says.
+// run decodes the lines that come in, and writes what the model says. Where it does
+// not come to their end, what was at the path of the attention stays.
 func (p *predictor) run(ctx context.Context, lines <-chan sourceLine, out *bufio.Writer) error {
+	err := p.lines(ctx, lines, out)
+	switch {
+	case p.alignment == nil:
+	case err != nil:
+		p.alignment.discard()
+	default:
+		if err := p.alignment.close(); err != nil {
+			return failed(err)
+		}
+	}
+	return err
+}
+
+func (p *predictor) lines(ctx context.Context, lines <-chan sourceLine, out *bufio.Writer) error {
 	for {
 		batch, err := p.next(ctx, lines)
 		p.decode(batch)
@@ -280,21 +299,12 @@ func (p *predictor) run(ctx context.Context, lines <-chan sourceLine, out *bufio
 		if flushed := out.Flush(); flushed != nil {
 			return failed(flushed)
 		}
-		if err == io.EOF {
-			if p.alignment != nil {
-				if err := p.alignment.close(); err != nil {
-					return failed(err)
-				}
-			}
+		switch {
+		case err == io.EOF:
 			return nil
-		}
-		if err != nil {
-			if p.alignment != nil {
-				err = errors.Join(err, p.alignment.close())
-			}
-			if ctx.Err() != nil {
-				return &failure{code: exitInterrupted, err: errors.New("interrupted")}
-			}
+		case ctx.Err() != nil:
+			return &failure{code: exitInterrupted, err: errors.New("interrupted")}
+		case err != nil:
 			return usage(err, "the lines before it are decoded and written")
 		}
 	}

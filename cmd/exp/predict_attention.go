@@ -139,6 +139,14 @@ func (a aligned) panel() plots.Alignment {
 	return p
 }
 
+// discard leaves what was at path before.
+func (a *alignment) discard() {
+	if a.file != nil {
+		a.file.Close()
+		os.Remove(a.file.Name())
+	}
+}
+
 // close completes the file.
 func (a *alignment) close() error {
 	if a.out != nil {
@@ -146,10 +154,9 @@ func (a *alignment) close() error {
 		if a.written == 0 {
 			end = "[]\n"
 		}
-		if _, err := a.out.WriteString(end); err != nil {
-			return err
-		}
+		a.out.WriteString(end) // an error stays until Flush
 		if err := errors.Join(a.out.Flush(), a.file.Close()); err != nil {
+			os.Remove(a.file.Name())
 			return err
 		}
 		return os.Rename(a.file.Name(), a.path)
