@@ -22,8 +22,9 @@ type Trained struct {
 // LoadTrained loads the model that a trial's checkpoint holds, that which is tested. c
 // is as [experiments.Recorded] returns it. The vocabularies are not in the checkpoint:
 // they are learned again from the task's data, whose hash must be what the trial was
-// trained on.
-func LoadTrained(c *experiments.Cell, seed int64, dataHash, checkpoint string) (*Trained, error) {
+// trained on. Where its evaluations do not decode, evaluate.max_length may be more than
+// the decoder can read: fit makes it the greatest length, else it is an error.
+func LoadTrained(c *experiments.Cell, seed int64, dataHash, checkpoint string, fit bool) (*Trained, error) {
 	task, err := c.Task.Build(components.TaskDeps{})
 	if err != nil {
 		return nil, fmt.Errorf("task: %w", err)
@@ -39,10 +40,19 @@ func LoadTrained(c *experiments.Cell, seed int64, dataHash, checkpoint string) (
 	if err != nil {
 		return nil, fmt.Errorf("task: %w", err)
 	}
-	return trained(train.Config{Parts: c.Parts, Evaluation: c.Evaluation, Data: data, Seed: seed, Checkpoint: checkpoint})
+	return trained(train.Config{Parts: c.Parts, Evaluation: c.Evaluation, Data: data, Seed: seed, Checkpoint: checkpoint}, fit)
 }
 
-func trained(config train.Config) (*Trained, error) {
+func trained(config train.Config, fit bool) (*Trained, error) {
+	if fit {
+		m, err := components.NewModel(config.Parts, autodiff.Declare(), config.Data.SourceSize(), config.Data.Target.Size())
+		if err != nil {
+			return nil, err
+		}
+		if _, _, longest, _ := m.MaxLengths(); longest > 0 {
+			config.Evaluation.MaxLength = min(config.Evaluation.MaxLength, longest)
+		}
+	}
 	t := &Trained{Data: config.Data}
 	var err error
 	if t.Model, t.Step, t.Damaged, err = train.Trained(config); err != nil {
@@ -73,18 +83,9 @@ func (t *Trained) Decode(split components.Split, batchSize int) []generate.Hypot
 	return all
 }
 
-// Trained is [LoadTrained] for a trial of a prepared grid. Where its evaluations do not
-// decode, evaluate.max_length may be more than the decoder can read, which is then the
-// greatest length.
+// Trained is [LoadTrained] for a trial of a prepared grid, made to fit.
 func (g *Grid) Trained(t experiments.Trial, checkpoint string) (*Trained, error) {
 	config := g.cells[t.Cell.ID].config
 	config.Seed, config.Checkpoint = t.Seed, checkpoint
-	m, err := components.NewModel(config.Parts, autodiff.Declare(), config.Data.SourceSize(), config.Data.Target.Size())
-	if err != nil {
-		return nil, err
-	}
-	if _, _, longest, _ := m.MaxLengths(); longest > 0 {
-		config.Evaluation.MaxLength = min(config.Evaluation.MaxLength, longest)
-	}
-	return trained(config)
+	return trained(config, true)
 }

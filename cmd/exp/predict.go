@@ -35,6 +35,7 @@ type predictFlags struct {
 	seed           int64
 	overrides      []experiments.Flag
 	seeded         bool // seed was given
+	limited        bool // max_length was given
 }
 
 func newPredict(p *places) *cobra.Command {
@@ -49,7 +50,8 @@ list prints it. A line is the text of a source as the task's files have it, and 
 into tokens as they were; of a task of frames it is their numbers.
 
 It decodes as the trial's evaluations do, and flags of the same names as the options
-of [evaluate] override that. As many lines are decoded at once as are there, up to
+of [evaluate] override that; a trial that was evaluated without decoding may have a
+max_length beyond what its decoder can read, and predict ends there. As many lines are decoded at once as are there, up to
 --batch-size, and what has been decoded is written at once: a line typed is answered.
 No result depends on which lines go together, and memory does not grow with their
 number.
@@ -141,7 +143,7 @@ func flagName(key string) string { return strings.ReplaceAll(key, "_", "-") }
 // check reads the flags that override options, and reports every one of the others
 // that is out of range.
 func (f *predictFlags) check(flags *pflag.FlagSet) error {
-	f.seeded = flags.Changed("seed")
+	f.seeded, f.limited = flags.Changed("seed"), flags.Changed(flagName("max_length"))
 	for _, o := range predictOptions() {
 		flag := flags.Lookup(flagName(o.Key))
 		if !flag.Changed {
@@ -204,7 +206,7 @@ func (p *places) newPredictor(ctx context.Context, trial string, f *predictFlags
 		seed = f.seed
 	}
 	pr := &predictor{predictFlags: f, tape: autodiff.NewTape(autodiff.Float32), batchSize: c.Evaluation.BatchSize}
-	pr.Trained, err = runner.LoadTrained(c, seed, t.data, runner.CheckpointOf(p.checkpoints(), t.id))
+	pr.Trained, err = runner.LoadTrained(c, seed, t.data, runner.CheckpointOf(p.checkpoints(), t.id), !f.limited)
 	switch {
 	case errors.Is(err, train.ErrNoCheckpoint):
 		return nil, failed(fmt.Errorf("trial %s %w", short(t.id), err))
