@@ -38,6 +38,9 @@ type predictFlags struct {
 	limited        bool // max_length was given
 }
 
+// mostHypotheses of a line are decoded at once, and take memory together.
+const mostHypotheses = 1000
+
 func newPredict(p *places) *cobra.Command {
 	var f predictFlags
 	c := &cobra.Command{
@@ -57,15 +60,15 @@ No result depends on which lines go together, and memory does not grow with thei
 number.
 
 Each line of the output is a hypothesis. With --scores its score stands before it, and
-a tab; with --nbest that is N hypotheses a line, the best first, before each the number
-of its line, and a tab. With --json a line is an object, of a line of the input, with
+a tab; with --nbest that is N hypotheses a line, of a beam the best first and of samples
+as they are drawn, before each the number of its line, and a tab. With --json a line is an object, of a line of the input, with
 all of that, log-probabilities in nats, and unknown tokens. A line without text has an
 empty hypothesis. What was left out of a source, and what is unknown, is said at the
 end on standard error; a line that is not UTF-8, or that is no source, ends the
 command after those before it.
 
 --attention writes the weights with which the decoder's last layer looked at the source
-as it said the best hypothesis, its end included: to a .json file those of every head
+as it said the first hypothesis, its end included: to a .json file those of every head
 and line, to a picture the mean over the heads, a panel a line, of the
 first 12 lines.
 
@@ -109,7 +112,7 @@ and as they were when the trial was trained.`,
 	}
 	flags := c.Flags()
 	flags.BoolVar(&f.scores, "scores", false, "write the score of each hypothesis")
-	flags.IntVar(&f.nbest, "nbest", 1, "hypotheses a line, of a beam as large or of as many samples")
+	flags.IntVar(&f.nbest, "nbest", 1, "hypotheses a line: the best of a beam as large, the best first, or as many samples, as they are drawn")
 	flags.StringVar(&f.attention, "attention", "", "write the weights of the attention to this file, by its ending json, "+oneOf(pictureFormats()))
 	flags.BoolVar(&f.asJSON, "json", false, "write a JSON object a line of the input")
 	flags.Int64Var(&f.seed, "seed", 0, "of what is drawn, in place of the trial's")
@@ -156,8 +159,11 @@ func (f *predictFlags) check(flags *pflag.FlagSet) error {
 		f.overrides = append(f.overrides, experiments.Flag{Name: "--" + flag.Name, Set: "evaluate." + o.Key + "=" + value})
 	}
 	var errs []error
-	if f.nbest < 1 {
-		errs = append(errs, fmt.Errorf("--nbest: must be at least 1, is %d", f.nbest))
+	if f.nbest < 1 || f.nbest > mostHypotheses {
+		errs = append(errs, fmt.Errorf("--nbest: must be from 1 to %s, is %d", formatCount(mostHypotheses), f.nbest))
+	}
+	if n, err := flags.GetInt("beam-size"); err == nil && n > mostHypotheses {
+		errs = append(errs, fmt.Errorf("--beam-size: must be at most %s, is %d", formatCount(mostHypotheses), n))
 	}
 	if f.attention != "" {
 		if format := figureFormat(f.attention); format != "json" && !slices.Contains(pictureFormats(), format) {
@@ -292,7 +298,12 @@ func (p *predictor) run(ctx context.Context, lines <-chan sourceLine, out *bufio
 func (p *predictor) lines(ctx context.Context, lines <-chan sourceLine, out *bufio.Writer) error {
 	for {
 		batch, err := p.next(ctx, lines)
-		p.decode(batch)
+		if ctx.Err() == nil {
+			p.decode(ctx, batch)
+		}
+		if ctx.Err() != nil {
+			return &failure{code: exitInterrupted, err: errors.New("interrupted")}
+		}
 		for _, one := range batch {
 			if err := p.write(out, one); err != nil {
 				return failed(err)
@@ -304,8 +315,6 @@ func (p *predictor) lines(ctx context.Context, lines <-chan sourceLine, out *buf
 		switch {
 		case err == io.EOF:
 			return nil
-		case ctx.Err() != nil:
-			return &failure{code: exitInterrupted, err: errors.New("interrupted")}
 		case err != nil:
 			return usage(err, "the lines before it are decoded and written")
 		}
@@ -393,12 +402,13 @@ func (p *predictor) limit(pair *components.Pair) {
 	}
 }
 
-// decode finds the hypotheses of a batch. A line without text has an empty one.
-func (p *predictor) decode(batch []*prediction) {
+// decode finds the hypotheses of a batch, none when ctx is done before. A line without
+// text has an empty one.
+func (p *predictor) decode(ctx context.Context, batch []*prediction) {
 	var pairs []components.Pair
 	var texts []*prediction
 	o := p.options
-	o.Examples = nil
+	o.Examples, o.Stop = nil, ctx.Done()
 	for _, one := range batch {
 		if one.pair.SourceSteps() == 0 {
 			one.found = []generate.Hypothesis{{Ended: true}}
@@ -411,6 +421,9 @@ func (p *predictor) decode(batch []*prediction) {
 		for i, found := range generate.Decode(p.Model, p.tape, p.batch.Source, o) {
 			texts[i].found = found
 		}
+	}
+	if ctx.Err() != nil {
+		return
 	}
 	for _, one := range batch {
 		for _, h := range one.found {

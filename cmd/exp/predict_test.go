@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A line that is written to a pipe is answered before the next one comes, and batches
@@ -93,6 +94,33 @@ func TestPredictInteractively(t *testing.T) {
 	}
 	if err := c.Wait(); err != nil {
 		t.Error(err)
+	}
+
+	// One interrupt ends what would take hours.
+	c = command("predict", trial, "--search", "sample", "--nbest", "1000", "--min-length", "10000000", "--max-length", "10000000")
+	var interrupted bytes.Buffer
+	c.Stderr = &interrupted
+	if in, err = c.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if out, err = c.StdoutPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(in, "\n")
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(in, "walk\n")
+	time.Sleep(200 * time.Millisecond) // until it decodes; sooner it ends all the same
+	if err := c.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	c.Wait() // the exit code says all
+	if code := c.ProcessState.ExitCode(); code != exitInterrupted || !strings.HasSuffix(interrupted.String(), "exp: error: interrupted\n") {
+		t.Errorf("exit code %d, want %d; printed %q", code, exitInterrupted, &interrupted)
 	}
 
 	// A model that is not trained to the end is told of.

@@ -32,7 +32,8 @@ func beamSearch(m *components.Model, t *autodiff.Tape, source components.Sequenc
 	var next []prefix
 	var parents []int32
 	var candidates []candidate
-	for length := 0; len(rows) > 0 && length < o.MaxLength; length++ {
+	length := 0
+	for ; len(rows) > 0 && length < o.MaxLength && o.goes(); length++ {
 		decoded := b.decoding.Step(t, input)
 		p := newPredictions(t, m.Output.Logits(t, decoded, b.decoding.Extended))
 		b.see(decoded.Weights, rows)
@@ -70,7 +71,7 @@ func beamSearch(m *components.Model, t *autodiff.Tape, source components.Sequenc
 		}
 	}
 	for row, p := range rows {
-		b.add(row, p, p.sum, o.MaxLength, o.MaxLength)
+		b.add(row, p, p.sum, length, length)
 	}
 	for at, hypotheses := range b.found {
 		slices.SortStableFunc(hypotheses, func(a, b Hypothesis) int { return cmp.Compare(b.Score, a.Score) })

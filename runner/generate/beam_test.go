@@ -299,6 +299,21 @@ func TestBeamCount(t *testing.T) {
 	}
 }
 
+// What is stopped cuts its hypotheses where they are.
+func TestStop(t *testing.T) {
+	m, tape := model(t, [3]string{"gru", "gru", "dot"}, vocabulary, 1), autodiff.NewTape(autodiff.Float32)
+	stop := make(chan struct{})
+	close(stop)
+	for _, o := range []Options{options(8, 5), samples(8, 2)} {
+		o.Stop = stop
+		for row, found := range Decode(m, tape, batch(sources), o) {
+			if len(found) == 0 || len(found[0].Tokens) > 0 || found[0].Ended {
+				t.Errorf("%s: of row %d it found %v, want nothing said", o.Search, row, found)
+			}
+		}
+	}
+}
+
 // Of equals, the lower beam and the lower token come first.
 func TestBeamTies(t *testing.T) {
 	p := predictions{logits: []float32{1, 2, 2, 1, 2, 1}, normaliser: []float64{0, 0}, columns: 3}

@@ -19,6 +19,19 @@ type Options struct {
 	// its place in the batch.
 	Seed     uint64
 	Examples []int
+
+	// Stop, when it is closed, cuts hypotheses before the next step, as MaxLength does.
+	Stop <-chan struct{}
+}
+
+// goes says that no one has stopped it.
+func (o *Options) goes() bool {
+	select {
+	case <-o.Stop:
+		return false
+	default:
+		return true
+	}
 }
 
 // NewOptions completes o for the data that a model is of.

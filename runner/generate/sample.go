@@ -33,7 +33,7 @@ func sample(m *components.Model, t *autodiff.Tape, source components.Sequences, 
 	var input components.Sequences
 	begin(&input, len(rows))
 	r, d := rules{&o, decoding}, drawing{DecodingOptions: &o.DecodingOptions}
-	for length := 0; len(rows) > 0 && length < o.MaxLength; length++ {
+	for length := 0; len(rows) > 0 && length < o.MaxLength && o.goes(); length++ {
 		p := newPredictions(t, decoding.Next(t, input))
 		input.Clear()
 		stay = stay[:0]
