@@ -177,7 +177,7 @@ func showFile(n *named, asJSON bool, w io.Writer) error {
 
 // card makes the card of a trial, for which the task's data have to be there.
 func (t *found) card() (*cardJSON, error) {
-	e, err := experiments.Parse("trial "+short(t.id), []byte(t.config), experiments.Options{Catalog: standard.Catalog()})
+	e, err := experiments.Parse("trial "+short(t.id), []byte(t.config()), experiments.Options{Catalog: standard.Catalog()})
 	if err != nil {
 		return nil, err
 	}

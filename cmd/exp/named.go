@@ -46,7 +46,7 @@ func (p *places) find(ctx context.Context, argument string) (*named, error) {
 		if err != nil {
 			return nil, err
 		}
-		c, err := t.decode()
+		c, err := t.decode(t.config())
 		if err != nil {
 			return nil, err
 		}
@@ -72,8 +72,8 @@ func (p *places) find(ctx context.Context, argument string) (*named, error) {
 }
 
 // decode returns the cell of a trial as it was recorded.
-func (t *found) decode() (*experiments.Cell, error) {
-	c, err := experiments.Recorded(standard.Catalog(), "trial "+short(t.id), t.config)
+func (t *found) decode(config string) (*experiments.Cell, error) {
+	c, err := experiments.Recorded(standard.Catalog(), "trial "+short(t.id), config)
 	if err != nil {
 		return nil, usage(err, "the trial was recorded by another version of exp")
 	}

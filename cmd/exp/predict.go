@@ -203,7 +203,7 @@ func (p *places) newPredictor(ctx context.Context, trial string, f *predictFlags
 	if !t.trained {
 		return nil, usage(fmt.Errorf("trial %s was never trained", short(t.id)), "exp run FILE trains it")
 	}
-	c, err := experiments.Recorded(standard.Catalog(), "trial "+short(t.id), t.config, f.overrides...)
+	c, err := experiments.Recorded(standard.Catalog(), "trial "+short(t.id), t.config(), f.overrides...)
 	if err != nil {
 		return nil, usage(err, "")
 	}

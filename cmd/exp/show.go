@@ -79,11 +79,14 @@ type found struct {
 	id, cell    string
 	seed        int64
 	experiments []string
-	config      string
+	configs     []string        // in each of these, of one cell
 	trained     bool            // there is a run
 	status      tracking.Status // of the last run
 	data        string          // of it, the hash of the content of the task's files
 }
+
+// config is the configuration that is shown and trained by.
+func (t *found) config() string { return t.configs[0] }
 
 // findTrial looks for the trial whose id begins with prefix.
 func findTrial(ctx context.Context, r *tracking.Reader, prefix string) (*found, error) {
@@ -104,10 +107,11 @@ func findTrial(ctx context.Context, r *tracking.Reader, prefix string) (*found, 
 				continue
 			}
 			if trials[t.ID] == nil {
-				i := slices.IndexFunc(e.Cells, func(c tracking.Cell) bool { return c.ID == t.CellID })
-				trials[t.ID] = &found{id: t.ID, cell: t.CellID, seed: t.Seed, config: e.Cells[i].Config}
+				trials[t.ID] = &found{id: t.ID, cell: t.CellID, seed: t.Seed}
 			}
-			trials[t.ID].experiments = append(trials[t.ID].experiments, e.Name)
+			i := slices.IndexFunc(e.Cells, func(c tracking.Cell) bool { return c.ID == t.CellID })
+			f := trials[t.ID]
+			f.experiments, f.configs = append(f.experiments, e.Name), append(f.configs, e.Cells[i].Config)
 		}
 	}
 	switch len(trials) {
@@ -189,7 +193,7 @@ func showTrial(ctx context.Context, r *tracking.Reader, t *found, asJSON bool, w
 	if err != nil {
 		return failed(err)
 	}
-	shown := trialJSON{Trial: t.id, Cell: t.cell, Seed: t.seed, Experiments: t.experiments, Config: t.config, Metrics: []metricJSON{}, Runs: []runJSON{}}
+	shown := trialJSON{Trial: t.id, Cell: t.cell, Seed: t.seed, Experiments: t.experiments, Config: t.config(), Metrics: []metricJSON{}, Runs: []runJSON{}}
 	signatures := t.signatures()
 	slices.SortStableFunc(metrics, compareMetrics)
 	for _, m := range metrics {
@@ -214,21 +218,24 @@ func showTrial(ctx context.Context, r *tracking.Reader, t *found, asJSON bool, w
 }
 
 // signatures says of metrics, by name, how they are computed, where others have to
-// know; of none where the trial was recorded by a version that computed others.
+// know, of all experiments that the trial is of; of none where it was recorded by a
+// version that computed others.
 func (t *found) signatures() map[string]string {
 	signatures := map[string]string{}
-	c, err := t.decode()
-	if err != nil {
-		return signatures
-	}
-	task, err := c.Task.Build(components.TaskDeps{})
-	if err != nil {
-		return signatures
-	}
-	grouped, ok := task.(components.GroupedTask)
-	for _, m := range c.Metrics {
-		if signed, is := m.Metric.(components.Signed); is {
-			signatures[m.Name] = signed.Signature(ok && grouped.Grouped())
+	for _, config := range t.configs {
+		c, err := t.decode(config)
+		if err != nil {
+			continue
+		}
+		task, err := c.Task.Build(components.TaskDeps{})
+		if err != nil {
+			continue
+		}
+		grouped, ok := task.(components.GroupedTask)
+		for _, m := range c.Metrics {
+			if signed, is := m.Metric.(components.Signed); is {
+				signatures[m.Name] = signed.Signature(ok && grouped.Grouped())
+			}
 		}
 	}
 	return signatures
