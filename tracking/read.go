@@ -156,6 +156,14 @@ func (r *Reader) noExperiment(ctx context.Context, name string) error {
 	return fmt.Errorf("experiment %q: %w: %s has %s", name, ErrNotFound, r.path, has)
 }
 
+// TrialsBy lists the trials whose id begins with prefix, by their ids, those too that
+// no experiment has any more.
+func (r *Reader) TrialsBy(ctx context.Context, prefix string) ([]Trial, error) {
+	return query(ctx, r, func(rows *sql.Rows) (t Trial, err error) {
+		return t, rows.Scan(&t.ID, &t.CellID, &t.Seed)
+	}, "SELECT id, cell, seed FROM trial WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id", prefix)
+}
+
 // Point is where a trial lies in its experiment's grid.
 type Point struct {
 	Variant string

@@ -111,6 +111,25 @@ func TestReaders(t *testing.T) {
 }
 
 // The public views have the columns that the package documents.
+// A trial stays when its experiment is registered without it.
+func TestTrialsBy(t *testing.T) {
+	ctx := context.Background()
+	s := openTest(t, tempPath(t))
+	register(t, s, grid("study", 3, 2))
+	register(t, s, grid("study", 1, 1))
+	for prefix, want := range map[string][]string{"": {"a-0", "a-1", "b-0", "b-1", "c-0", "c-1"}, "b-": {"b-0", "b-1"}, "c-1": {"c-1"}, "%": nil} {
+		trials, err := s.TrialsBy(ctx, prefix)
+		check(t, err)
+		var got []string
+		for _, trial := range trials {
+			got = append(got, trial.ID)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("by %q there are %q, want %q", prefix, got, want)
+		}
+	}
+}
+
 func TestViews(t *testing.T) {
 	s := openTest(t, tempPath(t))
 	study(t, s)

@@ -79,7 +79,7 @@ type found struct {
 	id, cell    string
 	seed        int64
 	experiments []string
-	configs     []string        // in each of these, of one cell
+	configs     []string        // in each of these, of one cell; of no experiment that of the last run
 	trained     bool            // there is a run
 	status      tracking.Status // of the last run
 	data        string          // of it, the hash of the content of the task's files
@@ -112,6 +112,22 @@ func findTrial(ctx context.Context, r *tracking.Reader, prefix string) (*found, 
 			i := slices.IndexFunc(e.Cells, func(c tracking.Cell) bool { return c.ID == t.CellID })
 			f := trials[t.ID]
 			f.experiments, f.configs = append(f.experiments, e.Name), append(f.configs, e.Cells[i].Config)
+		}
+	}
+	all, err := r.TrialsBy(ctx, prefix)
+	if err != nil {
+		return nil, failed(err)
+	}
+	for _, t := range all { // an experiment that was registered again may have left some
+		if trials[t.ID] != nil {
+			continue
+		}
+		runs, err := r.RunsOf(ctx, t.ID)
+		if err != nil {
+			return nil, failed(err)
+		}
+		if len(runs) > 0 {
+			trials[t.ID] = &found{id: t.ID, cell: t.CellID, seed: t.Seed, experiments: []string{}, configs: []string{runs[len(runs)-1].Config}}
 		}
 	}
 	switch len(trials) {
@@ -259,7 +275,11 @@ func least(bucket string) int {
 }
 
 func printTrial(w io.Writer, t trialJSON) {
-	fmt.Fprintf(w, "# trial %s: seed %d of cell %s, of %s\n\n%s\n", t.Trial, t.Seed, t.Cell, strings.Join(t.Experiments, ", "), strings.TrimSpace(t.Config))
+	of := "no experiment as it is now"
+	if len(t.Experiments) > 0 {
+		of = strings.Join(t.Experiments, ", ")
+	}
+	fmt.Fprintf(w, "# trial %s: seed %d of cell %s, of %s\n\n%s\n", t.Trial, t.Seed, t.Cell, of, strings.TrimSpace(t.Config))
 	if t.Card != nil {
 		printCard(w, t.Card)
 	} else {
