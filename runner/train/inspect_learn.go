@@ -79,18 +79,28 @@ func (in *inspection) rate() error {
 	}
 	text += fmt.Sprintf("; a tenth of it, to %.3f", smaller)
 	switch {
-	case !finite(last) && !finite(smaller):
-		in.usable = peak / 1000
-		in.find(name, Fault, text, "no step leads anywhere: look at what else is found, at the scale of the sources and at the initialisation")
-	case !finite(last), last > 1.15*smaller+0.02, highest > 2*start+1 && peakOfSmaller < 0.7*highest:
+	case !finite(last), last > 1.15*smaller+0.02, last > 1.15*start+0.02, highest > 2*start+1 && peakOfSmaller < 0.7*highest:
 		in.usable = peak / 10
-		_, least, _, err := short(peak / 100)
-		if err != nil {
-			return err
+		least := smaller
+		harmless := func() bool { return least < 1.02*start+0.02 }
+		for part := 100.0; part <= 1e12; part *= 10 { // as long as a smaller one is better
+			_, last, _, err := short(peak / part)
+			if err != nil {
+				return err
+			}
+			if last < least || finite(last) && !finite(least) {
+				in.usable, least = peak/part, last
+			} else if harmless() {
+				break
+			}
 		}
-		if least < smaller {
-			in.usable = peak / 100
-			text += fmt.Sprintf(", a hundredth, to %.3f", least)
+		if in.usable < peak/10 {
+			text += fmt.Sprintf(", %.3g, to %.3f", in.usable, least)
+		}
+		if !harmless() {
+			in.usable = peak / 1000
+			in.find(name, Fault, text, "no step leads anywhere: look at what else is found, at the scale of the sources and at the initialisation")
+			break
 		}
 		in.find(name, Fault, text, fmt.Sprintf("the rate is too large: try %.2g in the place of train.optimizer.lr, or a longer warmup", in.usable))
 	case last > 1.05*smaller:
@@ -224,6 +234,9 @@ func (in *inspection) overfit() error {
 		in.find(name, OK, fmt.Sprintf("%d learned by heart, from %v", n, a), "")
 	case best.learned && a.last < 0.8*a.first:
 		in.find(name, OK, fmt.Sprintf("%d on the way, from %v; learned by heart by Adam in %d at %.3g", n, a, best.steps, best.rate), "")
+	case best.learned && !(a.last < 1.15*a.first+0.02):
+		in.find(name, Warning, fmt.Sprintf("%d not learned, from %v; learned by heart by Adam in %d at %.3g", n, a, best.steps, best.rate),
+			"the rate is too large: look at train.optimizer.lr, train.clip_norm and the schedule")
 	case best.learned:
 		in.find(name, Warning, fmt.Sprintf("%d hardly learned, from %v; learned by heart by Adam in %d at %.3g", n, a, best.steps, best.rate),
 			"the rate is too small, or clipping takes it all: look at train.optimizer.lr, train.clip_norm and the schedule")

@@ -145,6 +145,21 @@ func TestInspectDiverged(t *testing.T) {
 	}
 }
 
+// Pairs of which the loss gets larger are not those of a rate that is too small.
+func TestInspectOvershoots(t *testing.T) {
+	in, err := newInspection(context.Background(), sound(t, func(*Config) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.usable = 1e6
+	if err := in.overfit(); err != nil {
+		t.Fatal(err)
+	}
+	if f := in.findings[0]; f.Verdict != Warning || !strings.Contains(f.Advice, "the rate is too large") {
+		t.Errorf("found %+v", f)
+	}
+}
+
 // A fault that is planted is found, by the check that is for it.
 func TestInspectFaults(t *testing.T) {
 	catalog := standard.Catalog()
@@ -186,6 +201,13 @@ func TestInspectFaults(t *testing.T) {
 		{"a learning rate 100 times too large", "learning rate", func(c *Config) {
 			c.Optimizer = componenttest.Build(t, &catalog.Optimizers, "adam", map[string]any{"lr": 2.0})
 		}, Fault, "too large"},
+		{"a learning rate a million times too large", "learning rate", func(c *Config) {
+			c.Optimizer = componenttest.Build(t, &catalog.Optimizers, "adam", map[string]any{"lr": 1e6})
+		}, Fault, "try 0.1 in"},
+		{"a learning rate far too large without clipping", "learning rate", func(c *Config) {
+			c.Optimizer = componenttest.Build(t, &catalog.Optimizers, "sgd", map[string]any{"lr": 1e12})
+			c.Training.ClipNorm = 0
+		}, Fault, "the rate is too large"},
 		{"a learning rate that is far too small", "few pairs", func(c *Config) {
 			c.Optimizer = componenttest.Build(t, &catalog.Optimizers, "adam", map[string]any{"lr": 1e-6})
 		}, Warning, "too small"},
