@@ -404,11 +404,7 @@ func (in *inspection) cost() error {
 	if err != nil {
 		return err
 	}
-	values := 2 * card.Parameters // beside them the best weights, or an average
-	for _, state := range in.optimizer.State() {
-		values += len(state)
-	}
-	bytes := card.Step + bytesNumber*values
+	bytes := card.Step + bytesNumber*in.kept()
 	text := fmt.Sprintf("%.1f MB a trial, in the largest batch (%d pairs, %d source and %d target steps)", megabytes(bytes), card.Pairs, card.SourceSteps, card.TargetSteps)
 	if free := freeMemory(); free > 0 && bytes > free {
 		in.find(memory, Warning, fmt.Sprintf("%s; the machine has %.1f MB free", text, megabytes(free)), "make batches smaller (train.batch_size, train.batch_tokens, train.accumulate), or cut long sequences")
@@ -432,6 +428,34 @@ func (in *inspection) cost() error {
 		in.find(duration, OK, text, "")
 	}
 	return nil
+}
+
+// kept is how many numbers a training keeps from one step to the next, at most.
+func (t *trial) kept() int {
+	sets := 1
+	if t.averages.ema != nil {
+		sets++
+	}
+	if t.Evaluation.BestBy != "" {
+		sets++
+	}
+	if last := t.averages.last; last > 0 {
+		if t.steps > 0 {
+			last = min(last, (t.steps+t.Evaluation.Every-1)/t.Evaluation.Every)
+		}
+		sets += last + 1 // and their mean
+	}
+	if sets > 1 {
+		sets++ // those that are trained, while others are tested
+	}
+	n := sets * t.model.Params.Count()
+	for _, state := range t.optimizer.State() {
+		n += len(state)
+	}
+	for _, sum := range t.sums {
+		n += len(sum)
+	}
+	return n
 }
 
 const bytesNumber = 4 // a parameter is a float32

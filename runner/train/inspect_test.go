@@ -145,6 +145,33 @@ func TestInspectDiverged(t *testing.T) {
 	}
 }
 
+// What a training keeps beside its weights takes memory.
+func TestInspectMemory(t *testing.T) {
+	for name, test := range map[string]struct {
+		sets   int // of weights, beside the two of Adam's
+		change func(*Config)
+	}{
+		"plain":                       {1, func(*Config) {}},
+		"moving average":              {3, func(c *Config) { c.Training.EMADecay = 0.9 }},
+		"best":                        {3, func(c *Config) { c.Evaluation.BestBy = "loss" }},
+		"mean of the last":            {6, func(c *Config) { c.Training.AverageLast = 3 }},
+		"mean of more than there are": {8, func(c *Config) { c.Training.AverageLast = 50 }},
+		"accumulation":                {2, func(c *Config) { c.Training.Accumulate = 2 }},
+	} {
+		in, err := newInspection(context.Background(), sound(t, func(c *Config) {
+			c.Optimizer = componenttest.Build(t, &standard.Catalog().Optimizers, "adam", nil)
+			c.Training.Steps, c.Evaluation.Every = 100, 20
+			test.change(c)
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := in.kept(), (test.sets+2)*in.model.Params.Count(); got != want {
+			t.Errorf("%s: keeps %d numbers, want %d", name, got, want)
+		}
+	}
+}
+
 // Pairs of which the loss gets larger are not those of a rate that is too small.
 func TestInspectOvershoots(t *testing.T) {
 	in, err := newInspection(context.Background(), sound(t, func(*Config) {}))
