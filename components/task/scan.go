@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"exp/components"
@@ -194,6 +195,9 @@ func readCommands(path string) ([]Command, error) {
 		c := Command{Words: words(command), Actions: words(actions)}
 		if !in || !out || len(c.Words) == 0 || len(c.Actions) == 0 {
 			return nil, l.fault("not a line \"IN: words OUT: actions\": %.60q", l.text)
+		}
+		if slices.Contains(c.Words, "OUT:") { // after white space of another kind, or right after IN:
+			return nil, l.fault("OUT: is a word of the command in %.60q; put one space on either side of the OUT: that ends it, and leave out others", l.text)
 		}
 		commands = append(commands, c)
 	}

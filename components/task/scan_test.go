@@ -363,6 +363,7 @@ func TestFileErrors(t *testing.T) {
 		"no IN":             {"IN: jump OUT: I_JUMP\njump OUT: I_JUMP\n", "bad.txt:2: "},
 		"no OUT":            {"IN: jump\n", "bad.txt:1: "},
 		"no actions":        {"IN: jump OUT: \n", "bad.txt:1: "},
+		"OUT: in a command": {"IN: jump OUT: I_JUMP\nIN: walk\tOUT: I_WALK OUT: I_RUN\n", "bad.txt:2: OUT: is a word of the command"},
 		"a blank line":      {"IN: jump OUT: I_JUMP\n\n", "bad.txt:2: "},
 		"empty":             {"", "bad.txt: 0 commands"},
 		"one line":          {"IN: jump OUT: I_JUMP\n", "bad.txt: 1 commands"},

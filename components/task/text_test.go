@@ -462,6 +462,9 @@ func FuzzParallel(f *testing.F) {
 
 func FuzzCommands(f *testing.F) {
 	f.Add(good)
+	for _, odd := range []string{"IN: x\tOUT: y OUT: z\n", "IN: x\u00a0OUT: y OUT: z\n", "IN: OUT: y OUT: z\n", "IN: x OUT: y OUT: z\n"} {
+		f.Add(good + odd)
+	}
 	f.Fuzz(func(t *testing.T, content string) {
 		commands, err := readCommands(write(t, "f", content))
 		if err != nil {
