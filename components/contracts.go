@@ -1,6 +1,10 @@
 package components
 
-import "exp/components/autodiff"
+import (
+	"slices"
+
+	"exp/components/autodiff"
+)
 
 // Embedder turns tokens into vectors.
 type Embedder interface {
@@ -316,7 +320,16 @@ type Said struct {
 // Reference is a target that is right.
 type Reference struct {
 	Tokens []int32
-	Text   string // whole and without unknown tokens; "" where its tokens say all
+	CutOff []int32 // tokens after those, where the data has no more of the target; nil unless a metric decodes
+	Text   string  // whole and without unknown tokens; "" where its tokens say all
+}
+
+// Whole is all tokens of the target.
+func (r Reference) Whole() []int32 {
+	if len(r.CutOff) == 0 {
+		return r.Tokens
+	}
+	return slices.Concat(r.Tokens, r.CutOff)
 }
 
 // Loss is the sum over all pairs, in nats.

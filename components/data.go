@@ -219,6 +219,13 @@ type Grouped interface {
 	First(i int) int
 }
 
+// Shortened is what a [Split] implements whose targets may have been cut.
+type Shortened interface {
+	// CutOff returns the tokens of target i after those of the pair, nil where that
+	// is whole.
+	CutOff(i int) []int32
+}
+
 // Resampled is what a [Split] implements that is other tokens, or other
 // frames, in each epoch.
 type Resampled interface {

@@ -72,6 +72,25 @@ func TestUnknownEqualsNothing(t *testing.T) {
 	}
 }
 
+// What was cut off a target is missing in a hypothesis of the rest.
+func TestWholeTargetCounts(t *testing.T) {
+	cut := components.Reference{Tokens: []int32{4, 5}, CutOff: []int32{6, components.Unk}}
+	o := &components.Outcome{Pairs: []components.Said{
+		{Hypothesis: []int32{4, 5}, References: []components.Reference{cut}},
+		{Hypothesis: []int32{4, 5, 6}, References: []components.Reference{cut}},
+		{Hypothesis: []int32{4, 5, 6}, References: []components.Reference{cut, {Tokens: []int32{4, 5}, CutOff: []int32{6}}}},
+	}}
+	if got := of(build(t, "exact_match"), o); got != 1./3 {
+		t.Errorf("exact match is %v, want 1/3", got)
+	}
+	if got := of(build(t, "edit_distance"), o); got != 1 {
+		t.Errorf("edit distance is %v, want (2 + 1 + 0)/3", got)
+	}
+	if got := of(build(t, "edit_distance", "normalized", true), o); got != 1./4 {
+		t.Errorf("normalized edit distance is %v, want (2/4 + 1/4 + 0)/3", got)
+	}
+}
+
 func TestTokenMetrics(t *testing.T) {
 	outcome := &components.Outcome{Pairs: []components.Said{
 		{Loss: 1, Tokens: 3, Correct: 1, Hypothesis: []int32{4, 5}, References: []components.Reference{{Tokens: []int32{4, 5}}}},

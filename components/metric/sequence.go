@@ -12,7 +12,8 @@ type ExactMatchOptions struct{}
 
 // Doc describes the component.
 func (ExactMatchOptions) Doc() string {
-	return "Share of the greedy hypotheses that equal the whole target, or one of several where a source has them. " +
+	return "Share of the greedy hypotheses that equal the whole target, or one of several where a source has them, token by token: subwords too are compared as they are, and another cut of the same text is not equal. " +
+		"A target that the task's max_length cuts counts whole. " +
 		"What is unknown to the vocabulary equals nothing, not itself either."
 }
 
@@ -30,7 +31,7 @@ func exactMatch(o *components.Outcome) float64 {
 		if slices.Contains(p.Hypothesis, components.Unk) {
 			continue
 		}
-		if slices.ContainsFunc(p.References, func(r components.Reference) bool { return slices.Equal(p.Hypothesis, r.Tokens) }) {
+		if slices.ContainsFunc(p.References, func(r components.Reference) bool { return slices.Equal(p.Hypothesis, r.Whole()) }) {
 			same++
 		}
 	}
@@ -44,7 +45,8 @@ type EditDistanceOptions struct {
 
 // Doc describes the component.
 func (EditDistanceOptions) Doc() string {
-	return "Mean over sources of the fewest target tokens to replace, leave out and put in that make the greedy hypothesis of the target (Levenshtein 1966), or of the nearest of several. " +
+	return "Mean over sources of the fewest target tokens to replace, leave out and put in that make the greedy hypothesis of the target (Levenshtein 1966), or of the nearest of several. Subwords are tokens too, compared as they are. " +
+		"A target that the task's max_length cuts counts whole. " +
 		"What is unknown to the vocabulary equals nothing, not itself either."
 }
 
@@ -67,9 +69,10 @@ func NewEditDistance(o EditDistanceOptions, _ components.MetricDeps) (components
 			}
 			nearest := math.Inf(1)
 			for _, r := range p.References {
+				whole := r.Whole()
 				var e edits
-				e, row = distance(hypothesis, r.Tokens, row)
-				d, longer := float64(e.total()), max(len(hypothesis), len(r.Tokens))
+				e, row = distance(hypothesis, whole, row)
+				d, longer := float64(e.total()), max(len(hypothesis), len(whole))
 				if o.Normalized && longer > 0 {
 					d /= float64(longer)
 				}

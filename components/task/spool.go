@@ -154,6 +154,19 @@ func (s *textSplit) Text(i int) (source, target string) {
 	return source, target
 }
 
+// CutOff returns the tokens of target i beyond max_length.
+func (s *textSplit) CutOff(i int) []int32 {
+	n := int(s.index[i].target)
+	if n != s.text.o.MaxLength {
+		return nil
+	}
+	_, target := s.Text(i)
+	if tokens := s.text.targetTokenizer.Cut(target); len(tokens) > n {
+		return s.text.targetIDs(tokens[n:])
+	}
+	return nil
+}
+
 // sampledSplit is cut anew for each epoch.
 type sampledSplit struct{ *textSplit }
 

@@ -461,15 +461,21 @@ func (t *Text) encode(source, target string, cut func(components.Tokenizer) func
 		}
 		return tokens
 	}
+	p.Source, p.Target = t.data.Source.IDs(limit(tokens[0])), t.targetIDs(limit(tokens[1]))
+	return p, tokens, nil
+}
+
+// targetIDs are the numbers of tokens of a target.
+func (t *Text) targetIDs(tokens []string) []int32 {
 	number := t.data.TargetID
 	if t.aligned {
 		number = t.data.Target.ID // a class is a token of the target's vocabulary
 	}
-	p.Source, p.Target = t.data.Source.IDs(limit(tokens[0])), make([]int32, 0, len(tokens[1]))
-	for _, token := range limit(tokens[1]) {
-		p.Target = append(p.Target, number(token))
+	ids := make([]int32, len(tokens))
+	for i, token := range tokens {
+		ids[i] = number(token)
 	}
-	return p, tokens, nil
+	return ids
 }
 
 // said is the tokens of ids.

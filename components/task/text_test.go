@@ -187,6 +187,31 @@ func TestTexts(t *testing.T) {
 	}
 }
 
+// A split knows what it cut off.
+func TestCutOff(t *testing.T) {
+	set := files(t, 2, german, english, "ein\n", "dog two a cat\n", "ein\nein\nein\n", "a dog\ntwo\na house a\n")
+	for _, test := range []struct {
+		max  int
+		want string
+	}{{0, "[] ; [] [] []"}, {2, "[a <unk>] ; [] [] [a]"}} {
+		d, err := loadText("parallel", with(set, "max_length", test.max, "tokenizers", []map[string]any{{"type": "words"}, {"type": "words"}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var splits []string
+		for _, s := range []components.Split{d.Valid, d.Test} {
+			var all []string
+			for i := range s.Len() {
+				all = append(all, fmt.Sprint(said(d.Target, s.(components.Shortened).CutOff(i))))
+			}
+			splits = append(splits, strings.Join(all, " "))
+		}
+		if got := strings.Join(splits, " ; "); got != test.want {
+			t.Errorf("max_length = %d: cut off are %s, want %s", test.max, got, test.want)
+		}
+	}
+}
+
 // Held-out pairs of one source, as it is after lower case, belong to its first.
 func TestGrouped(t *testing.T) {
 	set := files(t, 1, "a\tx\na\ty\n", "b\tx\nc\ty\nB\tz\n\tz\nb\tw\n", "c\tx\nc\tx\nd\ty\n")

@@ -115,6 +115,8 @@ func (w worded) First(i int) int {
 	return slices.IndexFunc(w.Pairs, func(p components.Pair) bool { return slices.Equal(p.Source, w.Pairs[i].Source) })
 }
 
+func (w worded) CutOff(i int) []int32 { return []int32{int32(i)} }
+
 // spy is a metric that keeps what it is given.
 type spy struct {
 	components.Metric
@@ -157,6 +159,9 @@ func TestReferencesReachMetrics(t *testing.T) {
 		}
 		if !slices.Equal(o.Pairs[i].References[0].Tokens, pairs[i].Target) {
 			t.Errorf("the first reference of source %d is %v, want %v", i, o.Pairs[i].References[0].Tokens, pairs[i].Target)
+		}
+		if got, want := o.Pairs[i].References[0].Whole(), append(slices.Clone(pairs[i].Target), int32(i)); !slices.Equal(got, want) {
+			t.Errorf("the first reference of source %d is %v with what was cut off, want %v", i, got, want)
 		}
 	}
 	tokens := 0

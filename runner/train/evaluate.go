@@ -39,6 +39,9 @@ func evaluate(m *components.Model, t *autodiff.Tape, data *components.Data, spli
 			if texts, ok := split.(components.Texts); ok && decode != nil {
 				_, s.References[0].Text = texts.Text(i)
 			}
+			if shortened, ok := split.(components.Shortened); ok && decode != nil {
+				s.References[0].CutOff = shortened.CutOff(i)
+			}
 			s.Tokens = int(batch.TargetOut.Lengths[row])
 			for range s.Tokens {
 				s.Loss += tokenLosses[at]
