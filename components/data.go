@@ -212,6 +212,13 @@ type Texts interface {
 	Text(i int) (source, target string)
 }
 
+// Recorded is what a [Split] implements whose sources are recordings.
+type Recorded interface {
+	// Content returns a hash of the file of pair i, of which the model may read
+	// something else in another split.
+	Content(i int) uint64
+}
+
 // Grouped is what a held-out [Split] implements of which a source may have several
 // targets, any of them right, each a pair.
 type Grouped interface {

@@ -193,19 +193,22 @@ func newDataReport(name string, d *components.Data) *dataReport {
 	return r
 }
 
-// pairKeys are hashes of a pair and of its source: of their texts, or where there
-// are none, or sources are frames, of what the model reads.
+// pairKeys are hashes of a pair and of its source: of their texts, of a recording's file
+// in the place of the source's, or where there are none of what the model reads.
 func pairKeys(s components.Split, i int) (pair, source uint64) {
 	h := xxhash.New()
-	p := s.Pair(i)
-	if texts, ok := s.(components.Texts); ok && p.Frames.Size == 0 {
+	if texts, ok := s.(components.Texts); ok {
 		from, to := texts.Text(i)
+		if recorded, ok := s.(components.Recorded); ok {
+			from = string(binary.NativeEndian.AppendUint64(nil, recorded.Content(i)))
+		}
 		h.WriteString(from)
 		source = h.Sum64()
 		h.WriteString("\n")
 		h.WriteString(to)
 		return h.Sum64(), source
 	}
+	p := s.Pair(i)
 	var word [4]byte
 	write := func(bits uint32) {
 		binary.LittleEndian.PutUint32(word[:], bits)

@@ -59,7 +59,7 @@ func writeScan(dir string, n int) error {
 }
 
 // writeTones writes recordings of 16 bits at 8 kHz, a manifest of them, and one of a
-// header that lies too. Each is two of three tones, and its transcript their names.
+// header that lies and of one to train and test on too. Each is two of three tones, and its transcript their names.
 func writeTones(dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
@@ -93,6 +93,7 @@ func writeTones(dir string) error {
 	return errors.Join(append(errs,
 		os.WriteFile(filepath.Join(dir, "manifest.tsv"), []byte(manifest), 0o644),
 		os.WriteFile(filepath.Join(dir, "lying.tsv"), []byte(manifest+"lying.wav\tdo\tsinger 0\ttrain\n"), 0o644),
+		os.WriteFile(filepath.Join(dir, "leaking.tsv"), []byte(manifest+"0.wav\tdo do\tsinger 0\ttest\n"), 0o644),
 	)...)
 }
 

@@ -553,6 +553,9 @@ func (r *recordings) Pair(i int) components.Pair {
 	return components.Pair{Frames: components.Frames{Values: u.frames, Size: r.task.FrameSize()}, Target: u.tokens}
 }
 
+// Content returns the hash of recording i's file.
+func (r *recordings) Content(i int) uint64 { return r.utterances[i].content }
+
 // Text returns where recording i is, as the manifest says it, and its transcript.
 func (r *recordings) Text(i int) (source, target string) {
 	return r.utterances[i].path, r.utterances[i].transcript
