@@ -81,7 +81,8 @@ func damaged(path string, err error) error {
 const maxLine = 1 << 20
 
 // lines reads a text line by line: text is the line after each next, number its
-// number from 1. A line ends with LF or CRLF, the last one with the file too.
+// number from 1. A line ends with LF or CRLF, the last one with the file too. CR
+// within a line is part of it, but in a file that has no LF an error.
 type lines struct {
 	path    string
 	scanner *bufio.Scanner
@@ -91,6 +92,8 @@ type lines struct {
 	text   string
 	err    error
 
+	lf   bool // there was one
+	cr   bool // there was one within what has been read of a line, and no LF yet
 	crlf int  // lines that ended with CRLF
 	bom  bool // the text began with a byte order mark
 }
@@ -111,10 +114,17 @@ func newLines(path string, text io.Reader, close func() error) *lines {
 	return l
 }
 
-// split is [bufio.ScanLines], and counts the ends that are CRLF.
+// split is [bufio.ScanLines], and counts the ends that are CRLF. It looks for CR
+// where there is no LF.
 func (l *lines) split(data []byte, atEOF bool) (advance int, token []byte, err error) {
-	if i := bytes.IndexByte(data, '\n'); i >= 0 && i > 0 && data[i-1] == '\r' {
-		l.crlf++
+	switch i := bytes.IndexByte(data, '\n'); {
+	case i >= 0:
+		l.lf, l.cr = true, false
+		if i > 0 && data[i-1] == '\r' {
+			l.crlf++
+		}
+	case !l.lf:
+		l.cr = bytes.IndexByte(bytes.TrimSuffix(data, []byte("\r")), '\r') >= 0
 	}
 	return bufio.ScanLines(data, atEOF)
 }
@@ -125,7 +135,13 @@ func (l *lines) next() bool {
 	if l.err != nil {
 		return false
 	}
-	if !l.scanner.Scan() {
+	scanned := l.scanner.Scan()
+	if err := l.scanner.Err(); l.cr && (err == nil || errors.Is(err, bufio.ErrTooLong)) {
+		l.number++
+		l.err = l.fault("has CR in it and no LF: CR alone ends no line; convert the line ends of the file to LF")
+		return false
+	}
+	if !scanned {
 		l.err = l.scanner.Err()
 		if errors.Is(l.err, bufio.ErrTooLong) {
 			l.number++
