@@ -240,7 +240,7 @@ func TestMergesFile(t *testing.T) {
 		"m:1: \"ab\" is made by no merge":      "ab c\n",
 		"m:2: \"e</w>\" ends a word with </w>": "#version: 0.2\nh e</w>\n",
 		"m:2: the merge of \"a\" and \"b\" is": "a b\na b\n",
-		"or makes a special token":             "< s\n<s >\n",
+		", makes a special token":              "< s\n<s >\n",
 	} {
 		if _, _, err := learned("bpe", map[string]any{"merges_file": write(t, "m", content)}, "a"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", content, err, want)
