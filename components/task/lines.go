@@ -76,6 +76,9 @@ func damaged(path string, err error) error {
 	return fmt.Errorf("%s: %w; the file is cut short or damaged", path, err)
 }
 
+// byteOrderMark is what some programs begin a text with; it is no part of it.
+const byteOrderMark = "\ufeff"
+
 // maxLine bounds a line, in bytes: what is longer is no sentence, and is most
 // often a file without line ends.
 const maxLine = 1 << 20
@@ -152,7 +155,7 @@ func (l *lines) next() bool {
 	l.number++
 	line := l.scanner.Bytes()
 	if l.number == 1 {
-		line, l.bom = bytes.CutPrefix(line, []byte("\ufeff"))
+		line, l.bom = bytes.CutPrefix(line, []byte(byteOrderMark))
 	}
 	if !utf8.Valid(line) {
 		at := 0
@@ -176,10 +179,11 @@ func (l *lines) fault(format string, args ...any) error {
 }
 
 // readVocabulary reads the tokens of a file, without the special ones: one a line,
-// up to a tab where there is one, as sentencepiece writes them; or a JSON object
-// of their numbers, as is usual beside merges.
+// up to a tab where there is one, as sentencepiece writes them; or, where the name
+// ends with .json or .json.gz, a JSON object of their numbers, as is usual beside
+// merges.
 func readVocabulary(path string) ([]string, error) {
-	if strings.HasSuffix(path, ".json") {
+	if strings.HasSuffix(strings.TrimSuffix(strings.ToLower(path), ".gz"), ".json") {
 		return readVocabularyTable(path)
 	}
 	l, err := openLines(path)
@@ -213,13 +217,12 @@ func readVocabulary(path string) ([]string, error) {
 }
 
 func readVocabularyTable(path string) ([]string, error) {
-	text, close, err := openText(path)
+	table, err := readText(path)
 	if err != nil {
 		return nil, err
 	}
-	defer close()
 	var numbers map[string]int
-	if err := json.NewDecoder(text).Decode(&numbers); err != nil {
+	if err := json.Unmarshal(bytes.TrimPrefix(table, []byte(byteOrderMark)), &numbers); err != nil {
 		return nil, fmt.Errorf("%s: not a JSON object of the tokens' numbers: %w", path, err)
 	}
 	for _, token := range components.SpecialTokens() {

@@ -27,7 +27,7 @@ func registerTokenizers(c *components.Catalog) {
 type KeptOptions struct {
 	MinFrequency   int    `toml:"min_frequency" doc:"a token that training has less often is unknown"`
 	VocabularySize int    `toml:"vocabulary_size" doc:"tokens that are kept, the most frequent ones, the 4 special ones counted too; 0: all"`
-	VocabularyFile string `toml:"vocabulary_file" content:"file" doc:"file with the tokens, in the place of those that training has: a line each, what follows a tab left out, or a JSON table of numbers; \"\": none"`
+	VocabularyFile string `toml:"vocabulary_file" content:"file" doc:"file with the tokens, in the place of those that training has: a line each, what follows a tab left out, or, with a name that ends with .json or .json.gz, a JSON table of numbers; \"\": none"`
 }
 
 // Validate reports every value out of range.

@@ -98,21 +98,24 @@ func TestKept(t *testing.T) {
 		{map[string]any{"vocabulary_file": write(t, "vocab", "<unk>\nz\t-1.5\ny\n")}, "z y"},
 		{map[string]any{"vocabulary_file": write(t, "vocab", "\t\t4\nz\t1\n")}, "\t z"},
 		{map[string]any{"vocabulary_file": write(t, "vocab.json", `{"z": 9, "y": 3, "</s>": 0}`)}, "y z"},
+		{map[string]any{"vocabulary_file": write(t, "vocab.JSON.gz", zipped(t, `{"z": 9, "y": 3}`))}, "y z"},
+		{map[string]any{"vocabulary_file": write(t, "vocab.json", "\ufeff{\"z\": 9}\n")}, "z"},
 	} {
 		if _, tokens := tokenizer(t, "words", test.set, texts...); text(tokens) != test.want {
 			t.Errorf("%v keeps %q, want %q", test.set, text(tokens), test.want)
 		}
 	}
 	for want, set := range map[string]map[string]any{
-		"vocabulary_size: must be above 4":       {"vocabulary_size": 4},
-		"vocabulary_file: says which":            {"vocabulary_file": "x", "min_frequency": 2},
-		"none: no such file":                     {"vocabulary_file": "none"},
-		"vocab:2: \"a\" is on line 1 already":    {"vocabulary_file": write(t, "vocab", "a\na\n")},
-		"vocab:2: there is no token":             {"vocabulary_file": write(t, "vocab", "a\n\n")},
-		"vocab:1: there is no token":             {"vocabulary_file": write(t, "vocab", "\t4\n")},
-		"has no token but the special ones":      {"vocabulary_file": write(t, "vocab", "<s>\n")},
-		"vocab.json: \"a\" and \"b\" have the n": {"vocabulary_file": write(t, "vocab.json", `{"a":1,"b":1}`)},
-		"vocab.json: not a JSON object":          {"vocabulary_file": write(t, "vocab.json", `[1]`)},
+		"vocabulary_size: must be above 4":                                      {"vocabulary_size": 4},
+		"vocabulary_file: says which":                                           {"vocabulary_file": "x", "min_frequency": 2},
+		"none: no such file":                                                    {"vocabulary_file": "none"},
+		"vocab:2: \"a\" is on line 1 already":                                   {"vocabulary_file": write(t, "vocab", "a\na\n")},
+		"vocab:2: there is no token":                                            {"vocabulary_file": write(t, "vocab", "a\n\n")},
+		"vocab:1: there is no token":                                            {"vocabulary_file": write(t, "vocab", "\t4\n")},
+		"has no token but the special ones":                                     {"vocabulary_file": write(t, "vocab", "<s>\n")},
+		"vocab.json: \"a\" and \"b\" have the n":                                {"vocabulary_file": write(t, "vocab.json", `{"a":1,"b":1}`)},
+		"vocab.json: not a JSON object":                                         {"vocabulary_file": write(t, "vocab.json", `[1]`)},
+		"not a JSON object of the tokens' numbers: invalid character '{' after": {"vocabulary_file": write(t, "vocab.json", `{"a":1}{"b":2}`)},
 	} {
 		if _, _, err := learned("words", set, texts...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %s", set, err, want)
