@@ -267,8 +267,9 @@ type Task interface {
 
 // Learning is what a task implements that learns, in Load, what others can use.
 type Learning interface {
-	// Learned returns the files that other programs read, by name.
-	Learned() map[string]string
+	// Learned returns the files that other programs read, by name. An error says
+	// what was learned that a file cannot tell.
+	Learned() (map[string]string, error)
 }
 
 // FrameTask is what a task implements whose sources are frames.

@@ -32,7 +32,8 @@ type dataReport struct {
 	Splits     []splitReport     `json:"splits"`
 	Notes      []components.Note `json:"notes"`
 	Examples   []dataExample     `json:"examples"`
-	vocabulary map[string]string // files that other programs read
+	vocabulary map[string]string // files that other programs read; nil where the task learns nothing
+	unwritten  error             // why not
 }
 
 // splitReport is what a split is.
@@ -138,7 +139,7 @@ func reportData(e *experiments.Experiment) ([]*dataReport, error) {
 			}
 			r := newDataReport(cell.Task.Name, d)
 			if l, ok := task.(components.Learning); ok {
-				r.vocabulary = l.Learned()
+				r.vocabulary, r.unwritten = l.Learned()
 			}
 			known[cell.Data] = r
 			reports = append(reports, r)
@@ -337,6 +338,9 @@ func writeOfData(reports []*dataReport, figure, vocabulary string) error {
 	for i, r := range reports {
 		if r.vocabulary == nil {
 			return fmt.Errorf("--vocabulary: task %q learns none", r.Task)
+		}
+		if r.unwritten != nil {
+			return fmt.Errorf("--vocabulary: %w", r.unwritten)
 		}
 		folder := vocabulary
 		if len(reports) > 1 {

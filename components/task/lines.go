@@ -198,9 +198,6 @@ func readVocabulary(path string) ([]string, error) {
 		if l.text == "\t" || strings.HasPrefix(l.text, "\t\t") {
 			token = "\t"
 		}
-		if slices.Contains(components.SpecialTokens(), token) {
-			continue
-		}
 		if token == "" {
 			return nil, l.fault("there is no token")
 		}
@@ -208,7 +205,9 @@ func readVocabulary(path string) ([]string, error) {
 			return nil, l.fault("%q is on line %d already", token, other)
 		}
 		known[token] = l.number
-		tokens = append(tokens, token)
+		if !slices.Contains(components.SpecialTokens(), token) {
+			tokens = append(tokens, token)
+		}
 	}
 	if l.err == nil && len(tokens) == 0 {
 		return nil, fmt.Errorf("%s: has no token but the special ones", path)

@@ -534,10 +534,9 @@ func (s *Recordings) normalize(utterances []utterance) {
 
 // Learned returns the vocabulary, as a list and as a JSON table of numbers, and the
 // merges of a tokenizer that has them.
-func (s *Recordings) Learned() map[string]string {
+func (s *Recordings) Learned() (map[string]string, error) {
 	files := map[string]string{}
-	addLearned(files, "target.", s.data.Target, s.tokenizer)
-	return files
+	return files, addLearned(files, "target.", s.data.Target, s.tokenizer)
 }
 
 // recordings is a [components.Split] of recordings.

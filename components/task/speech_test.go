@@ -632,7 +632,8 @@ func TestSpeechTokenizers(t *testing.T) {
 	if _, err := task.Load(); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := task.(components.Learning).Learned()["target.vocab.txt"], "<pad>\n<s>\n</s>\n<unk>\ntwo\none\nten\n"; got != want {
+	files, err := task.(components.Learning).Learned()
+	if got, want := files["target.vocab.txt"], "<pad>\n<s>\n</s>\n<unk>\ntwo\none\nten\n"; err != nil || got != want {
 		t.Errorf("learned %q, want %q", got, want)
 	}
 }

@@ -387,33 +387,40 @@ func (t *Text) Grouped() bool { return t.grouped }
 
 // Learned returns the vocabularies, as a list and as a JSON table of numbers, and the
 // merges, of the source and of the target, or of both where they are one.
-func (t *Text) Learned() map[string]string {
+func (t *Text) Learned() (map[string]string, error) {
 	files := map[string]string{}
 	if t.joint {
-		addLearned(files, "", t.data.Source, t.sourceTokenizer)
-		return files
+		return files, addLearned(files, "", t.data.Source, t.sourceTokenizer)
 	}
-	addLearned(files, "source.", t.data.Source, t.sourceTokenizer)
-	addLearned(files, "target.", t.data.Target, t.targetTokenizer)
-	return files
+	return files, errors.Join(
+		addLearned(files, "source.", t.data.Source, t.sourceTokenizer),
+		addLearned(files, "target.", t.data.Target, t.targetTokenizer))
 }
 
-// addLearned adds the files of one vocabulary, whose names begin with name.
-func addLearned(files map[string]string, name string, v *components.Vocabulary, made components.Tokenizer) {
+// addLearned adds the files of one vocabulary, whose names begin with name. It fails
+// where vocabulary_file would not give back the vocabulary; of bpe merges_file does.
+func addLearned(files map[string]string, name string, v *components.Vocabulary, made components.Tokenizer) error {
+	tokens := v.Tokens()
+	b, merges := made.(*bpe)
 	numbers := map[string]int{}
-	for id, token := range v.Tokens() {
-		if _, taken := numbers[token]; !taken { // a word that is written as a special token is
-			numbers[token] = id
+	for id, token := range tokens {
+		if first, taken := numbers[token]; taken {
+			return fmt.Errorf("%svocab.txt: %q is a special token, number %d, and a token of the texts, number %d, which a file cannot tell apart; write it otherwise in the texts", name, token, first, id)
 		}
+		if token == "\r" && !merges {
+			return fmt.Errorf("%svocab.txt: the token %q, number %d, would be the end of a line there; take it out of the texts", name, token, id)
+		}
+		numbers[token] = id
 	}
 	table, err := json.Marshal(numbers)
 	if err != nil {
 		panic(err) // of strings and numbers
 	}
-	files[name+"vocab.txt"], files[name+"vocab.json"] = strings.Join(v.Tokens(), "\n")+"\n", string(table)+"\n"
-	if b, ok := made.(*bpe); ok {
+	files[name+"vocab.txt"], files[name+"vocab.json"] = strings.Join(tokens, "\n")+"\n", string(table)+"\n"
+	if merges {
 		files[name+"merges.txt"] = b.writeMerges()
 	}
+	return nil
 }
 
 // utterances is the texts of a source.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -112,6 +113,7 @@ func TestKept(t *testing.T) {
 		"vocab:2: \"a\" is on line 1 already":                                   {"vocabulary_file": write(t, "vocab", "a\na\n")},
 		"vocab:2: there is no token":                                            {"vocabulary_file": write(t, "vocab", "a\n\n")},
 		"vocab:1: there is no token":                                            {"vocabulary_file": write(t, "vocab", "\t4\n")},
+		"vocab:3: \"<s>\" is on line 1 already":                                 {"vocabulary_file": write(t, "vocab", "<s>\na\n<s>\n")},
 		"has no token but the special ones":                                     {"vocabulary_file": write(t, "vocab", "<s>\n")},
 		"vocab.json: \"a\" and \"b\" have the n":                                {"vocabulary_file": write(t, "vocab.json", `{"a":1,"b":1}`)},
 		"vocab.json: not a JSON object":                                         {"vocabulary_file": write(t, "vocab.json", `[1]`)},
@@ -303,6 +305,54 @@ func TestOtherToolsReadOurs(t *testing.T) {
 		got := read.Cut(text)
 		if theirs.Text != text || theirs.Decoded != text || !slices.Equal(got, theirs.Tokens) || !slices.Equal(v.IDs(got), theirs.IDs) {
 			t.Errorf("%q is %q, %v; the other program has\n%q, %v and %q", text, got, v.IDs(got), theirs.Tokens, theirs.IDs, theirs.Decoded)
+		}
+	}
+}
+
+// What is written is read back as the vocabulary that it was, or is not written.
+func TestLearnedIsReadBack(t *testing.T) {
+	load := func(source string, tokenizer map[string]any) (*components.Data, map[string]string, error) {
+		set := with(files(t, 2, source, "x\ny y\n", "a\n", "y\n", "b\n", "y\n"), "tokenizers", []map[string]any{tokenizer})
+		task, err := textTask("parallel", set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := task.Load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		written, err := task.(components.Learning).Learned()
+		return d, written, err
+	}
+	odd := "a\t b c\nü <0x41> \u2028\u00a0\ufeff \"\\\n"
+	for _, set := range []map[string]any{
+		{"type": "words"}, {"type": "characters"}, {"type": "characters", "byte_fallback": true}, {"type": "bytes"}, {"type": "bpe", "num_merges": 4},
+	} {
+		want, written, err := load(odd, set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"vocab.txt", "vocab.json"} {
+			path := write(t, name, written[name])
+			tokens, err := readVocabulary(path)
+			if got := components.NewVocabulary(tokens); err != nil || !got.Equal(want.Source) {
+				t.Errorf("%v: %s is read as %q, want %q (%v)", set, name, got.Tokens(), want.Source.Tokens(), err)
+			}
+			if set["type"] != "words" && set["type"] != "characters" {
+				continue
+			}
+			if got, _, err := load("other\ntexts\n", with(maps.Clone(set), "vocabulary_file", path)); err != nil || !got.Source.Equal(want.Source) {
+				t.Errorf("%v: with %s the tokens are %q, want %q (%v)", set, name, got.Source.Tokens(), want.Source.Tokens(), err)
+			}
+		}
+	}
+	for want, test := range map[string]struct{ source, tokenizer string }{
+		`vocab.txt: "<unk>" is a special token, number 3, and a token of the texts, number `: {"the <unk>\n<unk>\n", "words"},
+		`vocab.txt: "<s>" is a special token, number 1, and a token of the texts`:            {"a\n<s>\n", "words"},
+		`vocab.txt: the token "\r", number `:                                                 {"a\rb\nc\n", "characters"},
+	} {
+		if _, _, err := load(test.source, map[string]any{"type": test.tokenizer}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", test.source, err, want)
 		}
 	}
 }
