@@ -125,6 +125,7 @@ func TestRates(t *testing.T) {
 		{"cer", []any{"lowercase", true}, "ÄB", "äc", 1. / 2, []float64{1. / 2, 0, 0}},
 		{"per", nil, "HH AH0 L OW1", "HH EH1 L OW0", 2. / 4, []float64{2. / 4, 0, 0}},
 		{"per", []any{"stress", false}, "HH AH0 L OW1", "HH EH1 L OW0", 1. / 4, []float64{1. / 4, 0, 0}},
+		{"per", []any{"stress", false}, "t 2 9 6", "t 9 9", 2. / 3, []float64{1. / 3, 0, 1. / 3}}, // vowels of X-SAMPA
 	} {
 		score, parts := build(t, test.name, test.options...).Score(texts(test.hypothesis, test.reference))
 		if score != test.want || !slices.Equal(parts, test.parts) {

@@ -60,7 +60,7 @@ func showSpace(dst, text []byte) []byte {
 
 // PEROptions configures the phoneme error rate.
 type PEROptions struct {
-	Stress bool `toml:"stress" doc:"phonemes differ that differ in the digit at their end, with which ARPAbet marks stress"`
+	Stress bool `toml:"stress" doc:"phonemes differ that differ in the digit at their end, with which ARPAbet marks stress; one of digits alone, as X-SAMPA has, is itself in any case"`
 }
 
 // Doc describes the component.
@@ -79,10 +79,13 @@ func NewPER(o PEROptions, _ components.MetricDeps) (components.Metric, error) {
 	return rate{[]pass{unstressed}}, nil
 }
 
-// unstressed takes the digits off the ends of words.
+// unstressed takes the digits off the ends of words that have something else.
 func unstressed(dst, text []byte) []byte {
 	for word := range bytes.FieldsFuncSeq(text, isSpace) {
-		dst = append(append(dst, bytes.TrimRight(word, "0123456789")...), ' ')
+		if bare := bytes.TrimRight(word, "0123456789"); len(bare) > 0 {
+			word = bare
+		}
+		dst = append(append(dst, word...), ' ')
 	}
 	return dst
 }
