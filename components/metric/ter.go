@@ -47,7 +47,7 @@ func (m ter) Signature(grouped bool) string {
 func (m ter) Score(o *components.Outcome) (float64, []float64) {
 	passes := cased(m.Lowercase)
 	if m.Normalize {
-		passes = append(passes, unescape, padded, isolate, possessive, afterNonDigit, beforeNonDigit, afterDigit)
+		passes = append(passes, unescapeTercom, padded, isolate, possessive, afterNonDigit, beforeNonDigit, afterDigit)
 	}
 	w := newWords(passes...)
 	s := newShifts()
@@ -73,6 +73,10 @@ func (m ter) Score(o *components.Outcome) (float64, []float64) {
 	}
 	return 0, nil
 }
+
+// unescapeTercom is Tercom's: it takes out a hyphen at a line's beginning, as
+// sacreBLEU has it, and leaves <skipped>.
+func unescapeTercom(dst, text []byte) []byte { return unescaped(dst, text, "\n-") }
 
 // 's  -> " 's "
 func possessive(dst, text []byte) []byte {

@@ -18,6 +18,8 @@ func TestTER(t *testing.T) {
 		{[]any{"lowercase", false}, "The cat", "the cat", 50},
 		{nil, "the cat.", "the cat .", 100 * 2. / 3},
 		{[]any{"normalize", true}, `the cat's "10-20" mats.`, `the cat 's " 10 - 20 " mats .`, 0},
+		{[]any{"normalize", true}, "&lt;a&gt;\n-b &amp;quot; c-\nd", `< a > b & quot ; c- d`, 0}, // as sacreBLEU's tokenizer_ter
+		{[]any{"normalize", true}, "<skipped> a", "a", 300},
 	} {
 		if got := of(build(t, "ter", test.options...), texts(test.hypothesis, test.reference)); got != test.want {
 			t.Errorf("TER %v of %q and %q is %v, want %v", test.options, test.hypothesis, test.reference, got, test.want)

@@ -105,13 +105,17 @@ func lower(dst, text []byte) []byte {
 
 // unescape takes out <skipped> and hyphens at a line's end, joins lines, and
 // turns the escapes of SGML into what they stand for, in this order.
-func unescape(dst, text []byte) []byte {
+func unescape(dst, text []byte) []byte { return unescaped(dst, text, "<skipped>", "-\n") }
+
+// unescaped is [unescape], but for what is taken out first.
+func unescaped(dst, text []byte, out ...string) []byte {
 	if !bytes.ContainsAny(text, "<\n&") {
 		return append(dst, text...)
 	}
-	for _, r := range [...]struct{ old, new string }{
-		{"<skipped>", ""}, {"-\n", ""}, {"\n", " "}, {"&quot;", `"`}, {"&amp;", "&"}, {"&lt;", "<"}, {"&gt;", ">"},
-	} {
+	for _, old := range out {
+		text = bytes.ReplaceAll(text, []byte(old), nil)
+	}
+	for _, r := range [...]struct{ old, new string }{{"\n", " "}, {"&quot;", `"`}, {"&amp;", "&"}, {"&lt;", "<"}, {"&gt;", ">"}} {
 		text = bytes.ReplaceAll(text, []byte(r.old), []byte(r.new))
 	}
 	return append(dst, text...)
