@@ -198,6 +198,9 @@ func (s *Recordings) FrameSize() int { return s.features.size() }
 // not of the files' names.
 func (s *Recordings) Identity() (string, error) {
 	utterances, _, err := s.manifest()
+	if errors.As(err, new(registry.Fault)) { // of another option
+		return "", err
+	}
 	if err != nil {
 		return "", registry.Fault{Key: "manifest", Problem: err.Error()}
 	}
