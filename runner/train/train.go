@@ -107,7 +107,8 @@ type trial struct {
 	overflowBatch string // where the batch of that update is kept
 	overflowErr   error  // or why it is not
 
-	progress // what a checkpoint keeps beside weights
+	progress       // what a checkpoint keeps beside weights
+	validated bool // at the step evaluated, since the trial was begun or gone on with
 
 	saved time.Time // when the last checkpoint was written
 	since time.Time // when speed was last measured
@@ -122,7 +123,6 @@ type progress struct {
 	skipped   int     // updates
 	inARow    int     // of these, the last
 	evaluated int     // the step of the last evaluation on the validation split
-	validated bool    // since the trial was begun or gone on with
 	best      float64 // value of Evaluation.BestBy so far
 	bestStep  int     // its evaluation's; 0 before the first
 	from      float64 // the value that later ones have to be better than by MinDelta
