@@ -86,10 +86,10 @@ whatever it says, greedily or by beam search.
 
 The floor is the share of a step's time that its matrix products alone would take at
 the peak of these cores, of the step that comes nearest; the peak is the best of large
-products between the steps, for as long as a step at a time. x floor, its inverse, is what any program could gain there
-at most. Both hold their value better than times do on a machine that others use too.
-The time of the first step counts from the start of the process, and the memory is the
-process's, the cells before included.
+products between the steps, for as long as a step at a time. x floor, its inverse, is
+what any program could gain there at most. Both hold their value better than times do
+on a machine that others use too. The time of the first step counts from the start of
+the process, and the memory is the process's, the cells before included.
 
 With --lengths each cell is measured at each of several lengths of source and target,
 and --figure draws the time of the processor and the memory of a step over them.`,

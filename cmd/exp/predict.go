@@ -54,23 +54,23 @@ into tokens as they were; of a task of frames it is their numbers.
 
 It decodes as the trial's evaluations do, and flags of the same names as the options
 of [evaluate] override that; a trial that was evaluated without decoding may have a
-max_length beyond what its decoder can read, and predict ends there. As many lines are decoded at once as are there, up to
---batch-size, and what has been decoded is written at once: a line typed is answered.
-No result depends on which lines go together, and memory does not grow with their
-number.
+max_length beyond what its decoder can read, and predict ends there. As many lines are
+decoded at once as are there, up to --batch-size, and what has been decoded is written
+at once: a line typed is answered. No result depends on which lines go together, and
+memory does not grow with their number.
 
 Each line of the output is a hypothesis. With --scores its score stands before it, and
 a tab; with --nbest that is N hypotheses a line, of a beam the best first and of samples
-as they are drawn, before each the number of its line, and a tab. With --json a line is an object, of a line of the input, with
-all of that, log-probabilities in nats, and unknown tokens. A line without text has an
-empty hypothesis. What was left out of a source, and what is unknown, is said at the
-end on standard error; a line that is not UTF-8, or that is no source, ends the
-command after those before it.
+as they are drawn, before each the number of its line, and a tab. With --json a line is
+an object, of a line of the input, with all of that, log-probabilities in nats, and
+unknown tokens. A line without text has an empty hypothesis.
+What was left out of a source, and what is unknown, is said at the end on standard
+error; a line that is not UTF-8, or that is no source, ends the command after those
+before it.
 
 --attention writes the weights with which the decoder's last layer looked at the source
 as it said the first hypothesis, its end included: to a .json file those of every head
-and line, to a picture the mean over the heads, a panel a line, of the
-first 12 lines.
+and line, to a picture the mean over the heads, a panel a line, of the first 12 lines.
 
 The vocabularies are learned again from the task's data, which must be where they were
 and as they were when the trial was trained.`,

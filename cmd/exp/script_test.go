@@ -58,8 +58,9 @@ func writeScan(dir string, n int) error {
 	return nil
 }
 
-// writeTones writes recordings of 16 bits at 8 kHz, a manifest of them, and one of a
-// header that lies and of one to train and test on too. Each is two of three tones, and its transcript their names.
+// writeTones writes recordings of 16 bits at 8 kHz, a manifest of them, one with a
+// header that lies too, and one that trains and tests on the same recording. Each is two
+// of three tones, and its transcript their names.
 func writeTones(dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
