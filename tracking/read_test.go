@@ -110,7 +110,6 @@ func TestReaders(t *testing.T) {
 	}
 }
 
-// The public views have the columns that the package documents.
 // A trial stays when its experiment is registered without it.
 func TestTrialsBy(t *testing.T) {
 	ctx := context.Background()
@@ -130,6 +129,7 @@ func TestTrialsBy(t *testing.T) {
 	}
 }
 
+// The public views have the columns that the package documents.
 func TestViews(t *testing.T) {
 	s := openTest(t, tempPath(t))
 	study(t, s)
