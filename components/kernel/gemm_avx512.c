@@ -4,11 +4,37 @@
 
 #ifdef EXP_X86
 
-// Tiles of at least so many rows fetch the panels that come next into the
-// second-level cache: they take long enough for it, and a matrix of weights that
-// no longer lies there (each step of a recurrence walks through several) would
-// hold them up by a quarter. Panels past the last are fetched in vain.
-enum { FETCHING = 8 };
+// Tiles of at least so many rows fetch into the second-level cache what comes
+// next: they take long enough for it. These are the panels of B after theirs
+// (a matrix of weights that no longer lies there, as each step of a recurrence
+// walks through several, would hold them up by a quarter; panels past the last
+// are fetched in vain), and, a row every FETCH_STEPS of k, C: where chains start
+// from it the rows of the tile below, which would have to wait for them, else
+// those that the tile will write.
+enum { FETCHING = 8, FETCH_STEPS = 8 };
+
+// tile_step adds the products of one k to a tile. Every third row of A has a
+// pointer, the others are at an index times 4 or 8 from it; every second vector
+// of B has one.
+EXP_INLINE EXP_AVX512 void tile_step(const int rows, const int vectors, const struct exp_block *t, __mmask16 rest,
+                                     const float *as[5], const float *bs[2], __m512 acc[14][4]) {
+	__m512 x[4];
+	EXP_UNROLL(4)
+	for (int v = 0; v < vectors; v++) {
+		const float *q = bs[v / 2] + v % 2 * t->panel_b;
+		x[v] = v < vectors - 1 ? _mm512_loadu_ps(q) : _mm512_maskz_loadu_ps(rest, q);
+		if (rows >= FETCHING) _mm_prefetch((const char *)(q + vectors * t->panel_b), _MM_HINT_T1);
+	}
+	EXP_UNROLL(14)
+	for (int r = 0; r < rows; r++) {
+		__m512 y = _mm512_set1_ps(as[r / 3][r % 3 * t->row_a]);
+		EXP_UNROLL(4)
+		for (int v = 0; v < vectors; v++) acc[r][v] = _mm512_fmadd_ps(y, x[v], acc[r][v]);
+	}
+	EXP_UNROLL(5)
+	for (int i = 0; i < 5; i++) as[i] += t->step_a;
+	bs[0] += t->row_b, bs[1] += t->row_b;
+}
 
 // tile computes rows by cols of C, where cols fills vectors vectors, the last
 // perhaps in part: a vector is a row of a panel. The constants are chosen so
@@ -17,7 +43,7 @@ enum { FETCHING = 8 };
 EXP_INLINE EXP_AVX512 void tile(const int rows, const int vectors, const struct exp_block *t, int64_t cols,
                                 const float *a, const float *b, float *c, const float *bias) {
 	__m512 acc[14][4];
-	const int64_t row_a = t->row_a, step_a = t->step_a, row_b = t->row_b, panel_b = t->panel_b, ldc = t->ldc;
+	const int64_t row_a = t->row_a, panel_b = t->panel_b, ldc = t->ldc;
 	const int last = vectors - 1;
 	const __mmask16 rest = (__mmask16)(0xffff >> (EXP_PANEL * vectors - cols)); // columns in the last vector
 
@@ -40,27 +66,20 @@ EXP_INLINE EXP_AVX512 void tile(const int rows, const int vectors, const struct 
 		}
 	}
 
-	// Every third row has a pointer; the others are at an index times 4 or 8 from it.
-	const float *a0 = a, *a3 = a + 3 * row_a, *a6 = a + 6 * row_a, *a9 = a + 9 * row_a, *a12 = a + 12 * row_a;
-	const float *b2 = b + 2 * panel_b;
-	for (int64_t p = t->k; p > 0; p--) {
-		__m512 x[4];
-		EXP_UNROLL(4)
-		for (int v = 0; v < vectors; v++) {
-			const float *q = (v < 2 ? b : b2) + v % 2 * panel_b;
-			x[v] = v < last ? _mm512_loadu_ps(q) : _mm512_maskz_loadu_ps(rest, q);
-			if (rows >= FETCHING) _mm_prefetch((const char *)(q + vectors * panel_b), _MM_HINT_T1);
-		}
-		EXP_UNROLL(14)
-		for (int r = 0; r < rows; r++) {
-			const float *q = (r < 3 ? a0 : r < 6 ? a3 : r < 9 ? a6 : r < 12 ? a9 : a12) + r % 3 * row_a;
-			__m512 y = _mm512_set1_ps(*q);
+	const float *as[5], *bs[2] = {b, b + 2 * panel_b};
+	EXP_UNROLL(5)
+	for (int i = 0; i < 5; i++) as[i] = a + 3 * i * row_a;
+	int64_t p = t->k;
+	if (rows >= FETCHING && p >= rows * FETCH_STEPS) {
+		p -= rows * FETCH_STEPS;
+		const float *next = t->from == EXP_FROM_C ? c + rows * ldc : c;
+		for (int r = 0; r < rows; r++, next += ldc) {
 			EXP_UNROLL(4)
-			for (int v = 0; v < vectors; v++) acc[r][v] = _mm512_fmadd_ps(y, x[v], acc[r][v]);
+			for (int v = 0; v < vectors; v++) _mm_prefetch((const char *)(next + EXP_PANEL * v), _MM_HINT_T1);
+			for (int i = 0; i < FETCH_STEPS; i++) tile_step(rows, vectors, t, rest, as, bs, acc);
 		}
-		a0 += step_a, a3 += step_a, a6 += step_a, a9 += step_a, a12 += step_a;
-		b += row_b, b2 += row_b;
 	}
+	for (; p > 0; p--) tile_step(rows, vectors, t, rest, as, bs, acc);
 
 	EXP_UNROLL(14)
 	for (int r = 0; r < rows; r++) {
