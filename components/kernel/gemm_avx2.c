@@ -25,9 +25,32 @@ EXP_INLINE EXP_AVX2 void store_first(float *dst, __m256 v, int64_t n) {
 	if (n & 1) _mm_store_ss(dst, x);
 }
 
-// Tiles of at least so many rows fetch the panel that comes next, see
-// gemm_avx512.c.
-enum { FETCHING = 4 };
+// Tiles of at least so many rows fetch the panel that comes next and, a row
+// every FETCH_STEPS of k, C, see gemm_avx512.c.
+enum { FETCHING = 4, FETCH_STEPS = 16 };
+
+// tile_step adds the products of one k to a tile. Every third row of A has a
+// pointer, the others are at an index times 4 or 8 from it; every second vector
+// of B has one.
+EXP_INLINE EXP_AVX2 void tile_step(const int rows, const int vectors, const int partial, const struct exp_block *t,
+                                   __m256i mask, const float *as[4], const float *bs[2], __m256 acc[12][4]) {
+	__m256 x[4];
+	EXP_UNROLL(4)
+	for (int v = 0; v < vectors; v++) {
+		const float *q = bs[v / 2] + v % 2 * 8;
+		x[v] = v < vectors - 1 || !partial ? _mm256_loadu_ps(q) : _mm256_maskload_ps(q, mask);
+	}
+	if (rows >= FETCHING) _mm_prefetch((const char *)bs[1], _MM_HINT_T1);
+	EXP_UNROLL(12)
+	for (int r = 0; r < rows; r++) {
+		__m256 y = _mm256_broadcast_ss(as[r / 3] + r % 3 * t->row_a);
+		EXP_UNROLL(4)
+		for (int v = 0; v < vectors; v++) acc[r][v] = _mm256_fmadd_ps(y, x[v], acc[r][v]);
+	}
+	EXP_UNROLL(4)
+	for (int i = 0; i < 4; i++) as[i] += t->step_a;
+	bs[0] += t->row_b, bs[1] += t->row_b;
+}
 
 // tile computes rows by cols of C, where cols fills vectors vectors, the last
 // perhaps in part. The constants are chosen so that rows*vectors accumulators
@@ -37,7 +60,7 @@ enum { FETCHING = 4 };
 EXP_INLINE EXP_AVX2 void tile(const int rows, const int vectors, const int partial, const struct exp_block *t,
                               int64_t cols, const float *a, const float *b, float *c, const float *bias) {
 	__m256 acc[12][4];
-	const int64_t row_a = t->row_a, step_a = t->step_a, row_b = t->row_b, ldc = t->ldc;
+	const int64_t ldc = t->ldc;
 	const int64_t rest = cols - 8 * (vectors - 1); // columns in the last vector
 	const __m256i mask = mask_of(rest);
 	const int last = vectors - 1;
@@ -61,27 +84,19 @@ EXP_INLINE EXP_AVX2 void tile(const int rows, const int vectors, const int parti
 		}
 	}
 
-	// Every third row has a pointer; the others are at an index times 4 or 8 from it.
-	const float *a0 = a, *a3 = a + 3 * row_a, *a6 = a + 6 * row_a, *a9 = a + 9 * row_a;
-	const float *b2 = b + t->panel_b;
-	for (int64_t p = t->k; p > 0; p--) {
-		__m256 x[4];
-		EXP_UNROLL(4)
-		for (int v = 0; v < vectors; v++) {
-			const float *q = (v < 2 ? b : b2) + v % 2 * 8;
-			x[v] = v < last || !partial ? _mm256_loadu_ps(q) : _mm256_maskload_ps(q, mask);
+	const float *as[4], *bs[2] = {b, b + t->panel_b};
+	EXP_UNROLL(4)
+	for (int i = 0; i < 4; i++) as[i] = a + 3 * i * t->row_a;
+	int64_t p = t->k;
+	if (rows >= FETCHING && p >= rows * FETCH_STEPS) {
+		p -= rows * FETCH_STEPS;
+		const float *next = t->from == EXP_FROM_C ? c + rows * ldc : c;
+		for (int r = 0; r < rows; r++, next += ldc) {
+			_mm_prefetch((const char *)next, _MM_HINT_T1);
+			for (int i = 0; i < FETCH_STEPS; i++) tile_step(rows, vectors, partial, t, mask, as, bs, acc);
 		}
-		if (rows >= FETCHING) _mm_prefetch((const char *)b2, _MM_HINT_T1);
-		EXP_UNROLL(12)
-		for (int r = 0; r < rows; r++) {
-			const float *q = (r < 3 ? a0 : r < 6 ? a3 : r < 9 ? a6 : a9) + r % 3 * row_a;
-			__m256 y = _mm256_broadcast_ss(q);
-			EXP_UNROLL(4)
-			for (int v = 0; v < vectors; v++) acc[r][v] = _mm256_fmadd_ps(y, x[v], acc[r][v]);
-		}
-		a0 += step_a, a3 += step_a, a6 += step_a, a9 += step_a;
-		b += row_b, b2 += row_b;
 	}
+	for (; p > 0; p--) tile_step(rows, vectors, partial, t, mask, as, bs, acc);
 
 	EXP_UNROLL(12)
 	for (int r = 0; r < rows; r++) {
