@@ -143,12 +143,14 @@ void exp_columns_avx2(const struct exp_block *t, int64_t m, int64_t cols, const 
                       const float *bias) {
 	int64_t vectors = (cols + 7) / 8;
 	int partial = !t->padded && cols % 8 != 0;
+	if (m == 0) return;
 	int64_t parts = (m + max_rows[vectors] - 1) / max_rows[vectors]; // tiles of near equal height
-	for (int64_t rows; m > 0; m -= rows, parts--) {
-		rows = (m + parts - 1) / parts;
+	int64_t rows = m / parts, taller = m % parts;                    // of which the first are a row taller
+	for (rows += taller > 0; parts > 0; parts--) {
 		tiles[vectors][rows][partial](t, cols, a, b, c, bias);
 		a += rows * t->row_a;
 		c += rows * t->ldc;
+		rows -= --taller == 0;
 	}
 }
 

@@ -123,12 +123,14 @@ static const int64_t max_rows[5] = {0, 14, 14, EXP_THIN_AVX512, EXP_THIN_AVX512}
 void exp_columns_avx512(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
                         const float *bias) {
 	int64_t vectors = (cols + EXP_PANEL - 1) / EXP_PANEL;
+	if (m == 0) return;
 	int64_t parts = (m + max_rows[vectors] - 1) / max_rows[vectors]; // tiles of near equal height
-	for (int64_t rows; m > 0; m -= rows, parts--) {
-		rows = (m + parts - 1) / parts;
+	int64_t rows = m / parts, taller = m % parts;                    // of which the first are a row taller
+	for (rows += taller > 0; parts > 0; parts--) {
 		tiles[vectors][rows](t, cols, a, b, c, bias);
 		a += rows * t->row_a;
 		c += rows * t->ldc;
+		rows -= --taller == 0;
 	}
 }
 
