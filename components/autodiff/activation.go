@@ -134,9 +134,9 @@ func ReLULinear(t *Tape, h, w, b *Var) *Var {
 type reluLinearOp[F kernel.Float] struct{ h, w, b, y *Var }
 
 func reluLinear[F kernel.Float](t *Tape, h, w, b, y *Var) {
-	rows, in, out := h.Rows(), w.Dim(1), w.Dim(0)
+	rows, in := h.Rows(), w.Dim(1)
 	kernel.Relu(Values[F](h), Values[F](h))
-	kernel.GemmPacked(rows, Values[F](h), in, PackedFor[F](t, rows, Columns{Var: w}, in, true), Values[F](y), out, Values[F](b), false)
+	Multiply(rows, Values[F](h), Columns{Var: w}, in, true, Values[F](y), Values[F](b), false)
 	if t.recording {
 		op := Record[reluLinearOp[F]](t)
 		op.h, op.w, op.b, op.y = h, w, b, y

@@ -257,7 +257,7 @@ func (op *valuesSumOp[F]) Backward() {
 	D, S, dvalues := op.values.Dim(-1), op.longest, Grad[F](op.values)
 	for _, r := range op.sequences {
 		row := int(r.Query)
-		kernel.Gemm(true, false, int(r.Keys), D, int(r.Queries), op.weights[row*S:], S, op.dy[row*D:], D, dvalues[int(r.Key)*D:], D, true)
+		kernel.Gemm(true, false, int(r.Keys), D, int(r.Queries), op.weights[row*S:], S, op.dy[row*D:], D, dvalues[int(r.Key)*D:], D, nil, true)
 	}
 	giveBack(op.tape, op.weights)
 	giveBack(op.tape, op.dy)

@@ -152,7 +152,7 @@ func (op *scaledDotProductOp[F]) weights(t *Tape, longest int) *Var {
 		for n := range h.Heads {
 			w := Values[F](weights)[(b*h.Heads+n)*longest*h.MaxKeys:][:T*h.MaxKeys]
 			q, k := columnsOf[F](op.q)[int(r.Query)*h.LdQ+n*h.KeySize:], columnsOf[F](op.k)[int(r.Key)*h.LdK+n*h.KeySize:]
-			kernel.Gemm(false, true, T, S, h.KeySize, q, h.LdQ, k, h.LdK, w, h.MaxKeys, false)
+			kernel.Gemm(false, true, T, S, h.KeySize, q, h.LdQ, k, h.LdK, w, h.MaxKeys, nil, false)
 			kernel.Scale(w, F(h.Scale), w)
 			kernel.SoftmaxRows(T, h.MaxKeys, w, h.MaxKeys, valid[:T])
 		}

@@ -120,7 +120,7 @@ func (op *coverOp[F]) score(w, sum, covered []F, head, i int, r kernel.Attention
 func (op *coverOp[F]) cover(covered, sum []F, r kernel.AttentionRows) {
 	S, A := int(r.Keys), op.v.Dim(0)
 	copy(covered[:S*A], Values[F](op.k)[int(r.Key)*A:])
-	kernel.Gemm(false, false, S, A, 1, sum, 1, Values[F](op.term), A, covered, A, true)
+	kernel.Gemm(false, false, S, A, 1, sum, 1, Values[F](op.term), A, covered, A, nil, true)
 }
 
 // Backward goes back from the last query: the gradient dc of the coverage after a
@@ -182,6 +182,6 @@ func (op *coverOp[F]) scoreBackward(ds, dc, sum, covered, dCovered []F, head, i 
 	clear(dCovered)
 	kernel.AdditiveScoresBackward(1, S, A, Values[F](op.q)[atQ:], covered, Values[F](op.v), ds, S, Grad[F](op.q)[atQ:], dCovered, Grad[F](op.v))
 	kernel.AddTo(Grad[F](op.k)[atK:][:S*A], dCovered)
-	kernel.Gemm(false, false, 1, A, S, sum, S, dCovered, A, Grad[F](op.term), A, true)
-	kernel.Gemm(false, true, S, 1, A, dCovered, A, u, A, dc, 1, true)
+	kernel.Gemm(false, false, 1, A, S, sum, S, dCovered, A, Grad[F](op.term), A, nil, true)
+	kernel.Gemm(false, true, S, 1, A, dCovered, A, u, A, dc, 1, nil, true)
 }

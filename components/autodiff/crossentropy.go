@@ -64,7 +64,7 @@ type linearCrossEntropyOp[F kernel.Float] struct {
 func linearCrossEntropy[F kernel.Float](t *Tape, x, w, b *Var, targets []int32, smoothing float64) *Var {
 	rows, in, size := x.Rows(), w.Dim(1), w.Dim(0)
 	logits, losses := Floats[F](t, rows*size), Floats[F](t, rows)
-	kernel.GemmPacked(rows, Values[F](x), in, PackedFor[F](t, rows, Columns{Var: w}, in, true), logits, size, Values[F](b), false)
+	Multiply(rows, Values[F](x), Columns{Var: w}, in, true, logits, Values[F](b), false)
 	var gradient []F
 	if t.recording {
 		gradient = logits
@@ -98,11 +98,11 @@ func (op *linearCrossEntropyOp[F]) Backward() {
 	if scale := Grad[F](op.loss)[0]; scale != 1 {
 		kernel.Scale(op.dLogits, scale, op.dLogits)
 	}
-	rows, in, size := op.x.Rows(), op.w.Dim(1), op.w.Dim(0)
+	rows, in := op.x.Rows(), op.w.Dim(1)
 	linearWeightBackward(Columns{Var: op.w}, op.b, rows, in, Values[F](op.x), op.dLogits)
 	if !op.x.Constant() {
 		dx, first := GradToWrite[F](op.x)
-		kernel.GemmPacked(rows, op.dLogits, size, PackedFor[F](op.loss.storage.tape, rows, Columns{Var: op.w}, in, false), dx, in, nil, !first)
+		Multiply(rows, op.dLogits, Columns{Var: op.w}, in, false, dx, nil, !first)
 	}
 }
 

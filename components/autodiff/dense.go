@@ -37,9 +37,9 @@ func (Engine) MatMul(a, b, prealloc tensor.Tensor) error {
 	}
 	switch {
 	case x.f32 != nil && y.f32 != nil && c.f32 != nil:
-		kernel.Gemm(x.trans, y.trans, m, n, k, x.f32, x.ld, y.f32, y.ld, c.f32, c.ld, false)
+		kernel.Gemm(x.trans, y.trans, m, n, k, x.f32, x.ld, y.f32, y.ld, c.f32, c.ld, nil, false)
 	case x.f64 != nil && y.f64 != nil && c.f64 != nil:
-		kernel.Gemm(x.trans, y.trans, m, n, k, x.f64, x.ld, y.f64, y.ld, c.f64, c.ld, false)
+		kernel.Gemm(x.trans, y.trans, m, n, k, x.f64, x.ld, y.f64, y.ld, c.f64, c.ld, nil, false)
 	default:
 		return fmt.Errorf("matmul: the operands must be all float32 or all float64, are %v, %v and %v", a.Dtype(), b.Dtype(), prealloc.Dtype())
 	}

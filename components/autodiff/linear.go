@@ -57,12 +57,12 @@ type linearOp[F kernel.Float] struct {
 }
 
 func linear[F kernel.Float](t *Tape, x *Var, w Columns, b, y *Var, accumulate bool) {
-	in, out := x.Dim(-1), w.Var.Dim(0)
+	in := x.Dim(-1)
 	var bias []F
 	if b != nil {
 		bias = Values[F](b)
 	}
-	kernel.GemmPacked(x.Rows(), Values[F](x), in, PackedFor[F](t, x.Rows(), w, in, true), Values[F](y), out, bias, accumulate)
+	Multiply(x.Rows(), Values[F](x), w, in, true, Values[F](y), bias, accumulate)
 	if t.recording {
 		sum := sumInLoop[F](t, w, in, b, y) // an entry before this one's
 		op := Record[linearOp[F]](t)
@@ -75,7 +75,7 @@ func (op *linearOp[F]) Backward() {
 	if !op.y.HasGrad() {
 		return
 	}
-	rows, in, out := op.x.Rows(), op.x.Dim(-1), op.w.Var.Dim(0)
+	rows, in := op.x.Rows(), op.x.Dim(-1)
 	dy := Grad[F](op.y)
 	if op.sum != nil {
 		op.sum.add(rows, Values[F](op.x), dy)
@@ -84,7 +84,7 @@ func (op *linearOp[F]) Backward() {
 	}
 	if !op.x.Constant() {
 		dx, first := GradToWrite[F](op.x)
-		kernel.GemmPacked(rows, dy, out, PackedFor[F](op.y.storage.tape, rows, op.w, in, false), dx, in, nil, !first)
+		Multiply(rows, dy, op.w, in, false, dx, nil, !first)
 	}
 }
 
@@ -97,7 +97,7 @@ func linearWeightBackward[F kernel.Float](w Columns, b *Var, rows, in int, x, dy
 	} else {
 		dw = Grad[F](w.Var)[w.From:]
 	}
-	kernel.Gemm(true, false, out, in, rows, dy, out, x, in, dw, w.width(), !first)
+	kernel.Gemm(true, false, out, in, rows, dy, out, x, in, dw, w.width(), nil, !first)
 	if b != nil {
 		kernel.SumRows(Grad[F](b), rows, out, dy, out)
 	}

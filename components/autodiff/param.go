@@ -206,9 +206,26 @@ func PackedColumns[F kernel.Float](c Columns, columns int, transposed bool) *ker
 // it next to nothing.
 const manyRows = 256
 
+// Multiply is y = x C + bias, or with accumulate y += x C, where C is the block of
+// columns of c.Var from c.From on, [Dim(0), columns], or with transposed its
+// transpose, and x has so many rows. bias may be nil. A weight that multiplies many
+// rows does so but once an update: the product packs what it must as it goes, and
+// else the weight is kept packed, see [PackedColumns].
+func Multiply[F kernel.Float](rows int, x []F, c Columns, columns int, transposed bool, y, bias []F, accumulate bool) {
+	in, out := c.Var.Dim(0), columns
+	if transposed {
+		in, out = out, in
+	}
+	if rows < manyRows {
+		kernel.GemmPacked(rows, x, in, PackedColumns[F](c, columns, transposed), y, out, bias, accumulate)
+		return
+	}
+	kernel.Gemm(false, transposed, rows, out, in, x, in, Values[F](c.Var)[c.From:], c.width(), y, out, bias, accumulate)
+}
+
 // PackedFor is [PackedColumns] for products of so many rows together, valid until
-// the next call: a weight that is used for many rows, and so but once an update,
-// is packed for each use, and takes no memory beside its own.
+// the next call: a weight that is used for many rows, and so for one run of
+// products an update, is packed for each, and takes no memory beside its own.
 func PackedFor[F kernel.Float](t *Tape, rows int, c Columns, columns int, transposed bool) *kernel.Packed[F] {
 	if rows < manyRows {
 		return PackedColumns[F](c, columns, transposed)

@@ -122,7 +122,7 @@ func addRelativeScores[F kernel.Float](t *Tape, scores *Var, q Columns, table *V
 	}
 	terms := kept[F](t, rows*g.heads*R) // of each query and head, with every distance
 	for n := range g.heads {
-		kernel.Gemm(false, true, rows, R, K, columnsOf[F](q)[n*K:], q.width(), Values[F](table), K, terms[n*R:], g.heads*R, false)
+		kernel.Gemm(false, true, rows, R, K, columnsOf[F](q)[n*K:], q.width(), Values[F](table), K, terms[n*R:], g.heads*R, nil, false)
 	}
 	d.each(g, func(i, seen, at, term int) { spread(d, i, Values[F](scores)[at:][:seen], terms[term:]) })
 	giveBack(t, terms)
@@ -168,9 +168,9 @@ func (op *relativeScoresOp[F]) Backward() {
 	dq, dTable := gradOf[F](op.q), Grad[F](op.table)
 	for n := range heads {
 		if dq != nil {
-			kernel.Gemm(false, false, rows, K, R, sums[n*R:], heads*R, Values[F](op.table), K, dq[n*K:], op.q.width(), true)
+			kernel.Gemm(false, false, rows, K, R, sums[n*R:], heads*R, Values[F](op.table), K, dq[n*K:], op.q.width(), nil, true)
 		}
-		kernel.Gemm(true, false, R, K, rows, sums[n*R:], heads*R, columnsOf[F](op.q)[n*K:], op.q.width(), dTable, K, true)
+		kernel.Gemm(true, false, R, K, rows, sums[n*R:], heads*R, columnsOf[F](op.q)[n*K:], op.q.width(), dTable, K, nil, true)
 	}
 }
 
@@ -207,7 +207,7 @@ func addRelativeValues[F kernel.Float](t *Tape, context, weights, table *Var, qu
 	sums, w := Zeros[F](t, rows*g.heads*R), Values[F](weights)
 	d.each(g, func(i, seen, at, term int) { gather(d, i, sums[term:], w[at:][:seen]) })
 	for n := range g.heads {
-		kernel.Gemm(false, false, rows, K, R, sums[n*R:], g.heads*R, Values[F](table), K, columnsOf[F](Columns{context, n * K}), g.heads*K, true)
+		kernel.Gemm(false, false, rows, K, R, sums[n*R:], g.heads*R, Values[F](table), K, columnsOf[F](Columns{context, n * K}), g.heads*K, nil, true)
 	}
 	if t.recording {
 		*Record[relativeValuesOp[F]](t) = relativeValuesOp[F]{context, weights, table, g, d, sums}
@@ -224,8 +224,8 @@ func (op *relativeValuesOp[F]) Backward() {
 	dSums := Floats[F](op.context.storage.tape, rows*heads*R)
 	for n := range heads {
 		dy := gradOf[F](Columns{op.context, n * K})
-		kernel.Gemm(true, false, R, K, rows, op.sums[n*R:], heads*R, dy, heads*K, Grad[F](op.table), K, true)
-		kernel.Gemm(false, true, rows, R, K, dy, heads*K, Values[F](op.table), K, dSums[n*R:], heads*R, false)
+		kernel.Gemm(true, false, R, K, rows, op.sums[n*R:], heads*R, dy, heads*K, Grad[F](op.table), K, nil, true)
+		kernel.Gemm(false, true, rows, R, K, dy, heads*K, Values[F](op.table), K, dSums[n*R:], heads*R, nil, false)
 	}
 	dw := Grad[F](op.weights)
 	op.distances.each(op.grid, func(i, seen, at, term int) { spread(op.distances, i, dw[at:][:seen], dSums[term:]) })

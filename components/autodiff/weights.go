@@ -65,7 +65,7 @@ func dotScores[F kernel.Float](t *Tape, q, k Columns, queries, keys Spans, h Hea
 	g.check("dot scores", op.scores)
 	g.each(func(at, head int, r kernel.AttentionRows) {
 		T, S, atQ, atK := op.rows(head, r)
-		kernel.Gemm(false, true, T, S, op.size, columnsOf[F](q)[atQ:], q.width(), columnsOf[F](k)[atK:], k.width(), Values[F](op.scores)[at:], g.S, false)
+		kernel.Gemm(false, true, T, S, op.size, columnsOf[F](q)[atQ:], q.width(), columnsOf[F](k)[atK:], k.width(), Values[F](op.scores)[at:], g.S, nil, false)
 	})
 	if t.recording {
 		*Record[dotScoresOp[F]](t) = op
@@ -88,10 +88,10 @@ func (op *dotScoresOp[F]) Backward() {
 		T, S, atQ, atK := op.rows(head, r)
 		ds := Grad[F](op.scores)[at:]
 		if dq != nil {
-			kernel.Gemm(false, false, T, op.size, S, ds, op.grid.S, columnsOf[F](k)[atK:], k.width(), dq[atQ:], q.width(), true)
+			kernel.Gemm(false, false, T, op.size, S, ds, op.grid.S, columnsOf[F](k)[atK:], k.width(), dq[atQ:], q.width(), nil, true)
 		}
 		if dk != nil {
-			kernel.Gemm(true, false, S, op.size, T, ds, op.grid.S, columnsOf[F](q)[atQ:], q.width(), dk[atK:], k.width(), true)
+			kernel.Gemm(true, false, S, op.size, T, ds, op.grid.S, columnsOf[F](q)[atQ:], q.width(), dk[atK:], k.width(), nil, true)
 		}
 	})
 }
@@ -214,7 +214,7 @@ func weightedSum[F kernel.Float](t *Tape, weights *Var, v Columns, queries, keys
 	op := weightedSumOp[F]{weights, t.Zero(rows, g.heads*size), v, g, size}
 	g.each(func(at, head int, r kernel.AttentionRows) {
 		kernel.Gemm(false, false, int(r.Queries), size, int(r.Keys), Values[F](weights)[at:], g.S,
-			columnsOf[F](v)[int(r.Key)*v.width()+head*size:], v.width(), Values[F](op.context)[int(r.Query)*g.heads*size+head*size:], g.heads*size, false)
+			columnsOf[F](v)[int(r.Key)*v.width()+head*size:], v.width(), Values[F](op.context)[int(r.Query)*g.heads*size+head*size:], g.heads*size, nil, false)
 	})
 	if t.recording {
 		*Record[weightedSumOp[F]](t) = op
@@ -231,9 +231,9 @@ func (op *weightedSumOp[F]) Backward() {
 	op.grid.each(func(at, head int, r kernel.AttentionRows) {
 		T, S, S0 := int(r.Queries), int(r.Keys), op.grid.S
 		dy, atV := Grad[F](op.context)[int(r.Query)*ld+head*op.size:], int(r.Key)*v.width()+head*op.size
-		kernel.Gemm(false, true, T, S, op.size, dy, ld, columnsOf[F](v)[atV:], v.width(), dw[at:], S0, true)
+		kernel.Gemm(false, true, T, S, op.size, dy, ld, columnsOf[F](v)[atV:], v.width(), dw[at:], S0, nil, true)
 		if dv != nil {
-			kernel.Gemm(true, false, S, op.size, T, w[at:], S0, dy, ld, dv[atV:], v.width(), true)
+			kernel.Gemm(true, false, S, op.size, T, w[at:], S0, dy, ld, dv[atV:], v.width(), nil, true)
 		}
 	})
 }

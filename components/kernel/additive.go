@@ -141,7 +141,7 @@ func AdditiveAttention[F Float](a, d int, sequences []AttentionRows, q, k, v, va
 		AdditiveScores(m, n, a, q[query*a:], k[key*a:], v, w, n)
 		SoftmaxRows(m, n, w, n, nil)
 		if y != nil {
-			gemmReference(false, false, m, d, n, w, n, values[key*d:], d, y[query*d:], d, false)
+			gemmReference(false, false, m, d, n, w, n, values[key*d:], d, y[query*d:], d, nil, false)
 		}
 		w = w[m*n:]
 	}
@@ -198,10 +198,10 @@ func AdditiveAttentionBackward[F Float](a, d int, sequences []AttentionRows, q, 
 	for _, r := range sequences {
 		m, n, query, key := r.ints()
 		if dvalues != nil {
-			gemmReference(true, false, n, d, m, w, n, dy[query*d:], d, dvalues[key*d:], d, true)
+			gemmReference(true, false, n, d, m, w, n, dy[query*d:], d, dvalues[key*d:], d, nil, true)
 		}
 		if dv != nil {
-			gemmReference(false, true, m, n, d, dy[query*d:], d, values[key*d:], d, ds, n, false)
+			gemmReference(false, true, m, n, d, dy[query*d:], d, values[key*d:], d, ds, n, nil, false)
 			SoftmaxRowsBackward(m, n, ds, w, ds, n, 1)
 			AdditiveScoresBackward(m, n, a, q[query*a:], k[key*a:], v, ds, n, dq[query*a:], dk[key*a:], dv)
 		}

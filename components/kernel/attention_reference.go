@@ -59,20 +59,20 @@ func attentionBackwardReference[F Float](s *AttentionShape, r AttentionRows, n i
 			for j, x := range wt[:count] {
 				wt[j] = exp(x-top) * inverse
 			}
-			gemmReference(false, true, 1, count, V, dy[row*s.LdY+n*V:], s.LdY, v[int(r.Key)*s.LdV+n*V:], s.LdV, dst, limit, false)
+			gemmReference(false, true, 1, count, V, dy[row*s.LdY+n*V:], s.LdY, v[int(r.Key)*s.LdV+n*V:], s.LdV, dst, limit, nil, false)
 			softmaxRowsBackwardReference(1, count, dst, wt, dst, limit, F(s.Scale))
 			clear(wt[count:])
 			clear(dst[count:])
 		}
 		atQ, atK, atV := (int(r.Query)+i)*s.LdQ+n*K, int(r.Key)*s.LdK+n*K, int(r.Key)*s.LdV+n*V
 		if dv != nil {
-			gemmReference(true, false, limit, V, m, w, limit, dy[(int(r.Query)+i)*s.LdY+n*V:], s.LdY, dv[atV:], s.LdV, true)
+			gemmReference(true, false, limit, V, m, w, limit, dy[(int(r.Query)+i)*s.LdY+n*V:], s.LdY, dv[atV:], s.LdV, nil, true)
 		}
 		if dq != nil {
-			gemmReference(false, false, m, K, limit, ds, limit, k[atK:], s.LdK, dq[atQ:], s.LdQ, true)
+			gemmReference(false, false, m, K, limit, ds, limit, k[atK:], s.LdK, dq[atQ:], s.LdQ, nil, true)
 		}
 		if dk != nil {
-			gemmReference(true, false, limit, K, m, ds, limit, q[atQ:], s.LdQ, dk[atK:], s.LdK, true)
+			gemmReference(true, false, limit, K, m, ds, limit, q[atQ:], s.LdQ, dk[atK:], s.LdK, nil, true)
 		}
 	}
 }

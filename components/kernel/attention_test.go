@@ -107,7 +107,7 @@ func TestAttentionByParts(t *testing.T) {
 		got, want, w := make([]float32, T*size), make([]float32, T*size), make([]float32, T*S)
 		Attention(s, []AttentionRows{{0, T, 0, S}}, q, k, v, got, make([]float32, 2*T), make([]float32, s.Scratch(false)))
 
-		Gemm(false, true, T, S, size, q, size, k, size, w, S, false)
+		Gemm(false, true, T, S, size, q, size, k, size, w, S, nil, false)
 		Scale(w, 0.3, w)
 		valid := make([]int32, T)
 		for i := range valid {
@@ -117,7 +117,7 @@ func TestAttentionByParts(t *testing.T) {
 			}
 		}
 		SoftmaxRows(T, S, w, S, valid)
-		Gemm(false, false, T, size, S, w, S, v, size, want, size, false)
+		Gemm(false, false, T, size, S, w, S, v, size, want, size, nil, false)
 		same(t, "Attention", S, got, want)
 	}
 }

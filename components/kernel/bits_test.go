@@ -271,7 +271,7 @@ var bitCases = map[string]func(n int, in func(int) []float32) []any{
 			if transB {
 				ldb = k
 			}
-			Gemm(transA, transB, m, n, k, in(m*k), lda, in(k*n), ldb, c, n, accumulate)
+			Gemm(transA, transB, m, n, k, in(m*k), lda, in(k*n), ldb, c, n, nil, accumulate)
 			out = append(out, c)
 		}
 		return out

@@ -8,7 +8,7 @@ func TestCount(t *testing.T) {
 	var p Packed[float32]
 	p.Pack(false, k, n, b, n)
 	both := func() {
-		Gemm(false, false, m, n, k, a, k, b, n, c, n, false)
+		Gemm(false, false, m, n, k, a, k, b, n, c, n, nil, false)
 		GemmPacked(m, a, k, &p, c, n, nil, true)
 		GemmPacked(0, a, k, &p, c, n, nil, true)
 	}

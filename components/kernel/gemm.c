@@ -78,7 +78,8 @@ static void pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, f
 void exp_pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, float *dst) { pack(trans, k, n, b, ldb, dst); }
 
 void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-              int64_t ldb, float *c, int64_t ldc, int accumulate, int pack_a, int how_b, float *scratch) {
+              int64_t ldb, float *c, int64_t ldc, const float *bias, int accumulate, int pack_a, int how_b,
+              float *scratch) {
 	int64_t row_a = trans_a ? 1 : lda, step_a = trans_a ? lda : 1;
 	float *scratch_a = pack_a ? scratch + EXP_BLOCK_K * EXP_BLOCK_N : NULL;
 	int64_t block_n = how_b == EXP_B_PACK ? EXP_BLOCK_N : n, block_k = even(k, EXP_BLOCK_K), block_m = even(m, EXP_BLOCK_M);
@@ -87,7 +88,7 @@ void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const f
 		int64_t nj = min64(n - j, block_n), p = 0;
 		do {
 			t.k = min64(k - p, block_k);
-			t.from = accumulate || p > 0 ? EXP_FROM_C : EXP_FROM_ZERO;
+			t.from = accumulate || p > 0 ? EXP_FROM_C : bias ? EXP_FROM_BIAS : EXP_FROM_ZERO;
 			const float *bp;
 			if (how_b == EXP_B_PACKED) {
 				bp = b + p * EXP_PANEL, t.row_b = EXP_PANEL, t.panel_b = k * EXP_PANEL, t.padded = 1;
@@ -105,7 +106,7 @@ void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const f
 					for (int64_t q = 0; q < t.k; q++) memcpy(scratch_a + q * EXP_LD_A, ap + q * lda, (size_t)mi * sizeof(float));
 					ap = scratch_a, t.row_a = 1, t.step_a = EXP_LD_A;
 				}
-				exp_multiply_block(&t, mi, nj, ap, bp, c + i * ldc + j, NULL);
+				exp_multiply_block(&t, mi, nj, ap, bp, c + i * ldc + j, bias ? bias + j : NULL);
 			}
 			p += t.k;
 		} while (p < k);

@@ -8,18 +8,20 @@ import (
 // Gemm is C = op(A) op(B), or with accumulate C += op(A) op(B), where op(A) is
 // [M,K] and op(B) is [K,N]: for i < m, j < n
 //
-//	sum := accumulate ? c[i][j] : 0
+//	sum := accumulate ? c[i][j] : bias != nil ? bias[j] : 0
 //	for p := 0; p < k; p++ {
 //		sum = fma(op(a)[i][p], op(b)[p][j], sum)
 //	}
 //	c[i][j] = sum
 //
 // A is stored [M,K], or [K,M] with transA; B is stored [K,N], or [N,K] with
-// transB; C is stored [M,N]. c must not overlap a or b.
-func Gemm[F Float](transA, transB bool, m, n, k int, a []F, lda int, b []F, ldb int, c []F, ldc int, accumulate bool) {
+// transB; C is stored [M,N]. bias is [N] or nil, and nil with accumulate. c must
+// not overlap a, b or bias.
+func Gemm[F Float](transA, transB bool, m, n, k int, a []F, lda int, b []F, ldb int, c []F, ldc int, bias []F, accumulate bool) {
 	if m < 0 || n < 0 || k < 0 {
 		panic(fmt.Sprintf("kernel: Gemm: sizes M=%d N=%d K=%d must not be negative", m, n, k))
 	}
+	checkBias("Gemm", bias, n, accumulate)
 	checkMatrix("Gemm", "A", transA, m, k, lda, len(a))
 	checkMatrix("Gemm", "B", transB, k, n, ldb, len(b))
 	checkMatrix("Gemm", "C", false, m, n, ldc, len(c))
@@ -28,10 +30,10 @@ func Gemm[F Float](transA, transB bool, m, n, k int, a []F, lda int, b []F, ldb 
 	}
 	count(m, n, k)
 	if native[F]() {
-		gemmNative(transA, transB, m, n, k, ptr(a), lda, ptr(b), ldb, ptr(c), ldc, accumulate)
+		gemmNative(transA, transB, m, n, k, ptr(a), lda, ptr(b), ldb, ptr(c), ldc, ptr(bias), accumulate)
 		return
 	}
-	gemmReference(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate)
+	gemmReference(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, bias, accumulate)
 }
 
 // Packed is a [K,N] matrix laid out for the inner loop of products that have it
@@ -75,9 +77,7 @@ func GemmPacked[F Float](m int, a []F, lda int, b *Packed[F], c []F, ldc int, bi
 	if m < 0 {
 		panic(fmt.Sprintf("kernel: GemmPacked: size M=%d must not be negative", m))
 	}
-	if bias != nil && (accumulate || len(bias) < b.N) {
-		panic(fmt.Sprintf("kernel: GemmPacked: bias has %d elements for N=%d, accumulate is %v; want N, without accumulate", len(bias), b.N, accumulate))
-	}
+	checkBias("GemmPacked", bias, b.N, accumulate)
 	checkMatrix("GemmPacked", "A", false, m, b.K, lda, len(a))
 	checkMatrix("GemmPacked", "C", false, m, b.N, ldc, len(c))
 	if m == 0 || b.N == 0 {
@@ -89,6 +89,12 @@ func GemmPacked[F Float](m int, a []F, lda int, b *Packed[F], c []F, ldc int, bi
 		return
 	}
 	gemmPackedReference(m, a, lda, b, c, ldc, bias, accumulate)
+}
+
+func checkBias[F Float](op string, bias []F, n int, accumulate bool) {
+	if bias != nil && (accumulate || len(bias) < n) {
+		panic(fmt.Sprintf("kernel: %s: bias has %d elements for N=%d, accumulate is %v; want N, without accumulate", op, len(bias), n, accumulate))
+	}
 }
 
 // checkMatrix panics unless a matrix op(X) of rows by cols, stored transposed

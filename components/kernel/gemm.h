@@ -23,7 +23,8 @@ enum {
 
 // See gemm.go. scratch is [EXP_SCRATCH] where A or B is to be packed.
 void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-              int64_t ldb, float *c, int64_t ldc, int accumulate, int pack_a, int how_b, float *scratch);
+              int64_t ldb, float *c, int64_t ldc, const float *bias, int accumulate, int pack_a, int how_b,
+              float *scratch);
 void exp_gemm_packed(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, float *c,
                      int64_t ldc, const float *bias, int accumulate);
 void exp_pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, float *dst);

@@ -52,7 +52,7 @@ func BenchmarkGemm(b *testing.B) {
 				}
 				x, w, c := make([]float32, max(s.m, s.k)*lda), make([]float32, max(s.n, s.k)*ldb), make([]float32, s.m*ldc)
 				for b.Loop() {
-					Gemm(t.transA, t.transB, s.m, s.n, s.k, x, lda, w, ldb, c, ldc, false)
+					Gemm(t.transA, t.transB, s.m, s.n, s.k, x, lda, w, ldb, c, ldc, nil, false)
 				}
 				report(b, s.m, s.n, s.k)
 			})

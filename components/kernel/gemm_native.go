@@ -63,9 +63,9 @@ var (
 	packs       calls[pack]
 )
 
-func gemmNative(transA, transB bool, m, n, k int, a *C.float, lda int, b *C.float, ldb int, c *C.float, ldc int, accumulate bool) {
+func gemmNative(transA, transB bool, m, n, k int, a *C.float, lda int, b *C.float, ldb int, c *C.float, ldc int, bias *C.float, accumulate bool) {
 	g := gemm{
-		transA: transA, transB: transB, accumulate: accumulate, m: m, n: n, k: k, a: a, lda: lda, b: b, ldb: ldb, c: c, ldc: ldc,
+		transA: transA, transB: transB, accumulate: accumulate, m: m, n: n, k: k, a: a, lda: lda, b: b, ldb: ldb, c: c, ldc: ldc, bias: bias,
 		packA: transA && lda > directStride, byRows: m > n,
 	}
 	if transB || m > directB && ldb > directStride {
@@ -110,6 +110,7 @@ func (g gemm) Range(from, to int) {
 			step = g.ldb
 		}
 		g.b, g.c, g.n = at(g.b, from*step), at(g.c, from), to-from
+		g.bias = at(g.bias, from)
 	}
 	var space *C.float
 	if g.packA || g.howB == C.EXP_B_PACK {
@@ -118,7 +119,7 @@ func (g gemm) Range(from, to int) {
 		space = &s[0]
 	}
 	C.exp_gemm(cBool(g.transA), cBool(g.transB), C.int64_t(g.m), C.int64_t(g.n), C.int64_t(g.k), g.a, C.int64_t(g.lda), g.b, C.int64_t(g.ldb),
-		g.c, C.int64_t(g.ldc), cBool(g.accumulate), cBool(g.packA), g.howB, space)
+		g.c, C.int64_t(g.ldc), g.bias, cBool(g.accumulate), cBool(g.packA), g.howB, space)
 }
 
 // packedGemm is a product with a packed matrix, in units.

@@ -1,7 +1,7 @@
 package kernel
 
 // gemmReference is the reference twin of Gemm.
-func gemmReference[F Float](transA, transB bool, m, n, k int, a []F, lda int, b []F, ldb int, c []F, ldc int, accumulate bool) {
+func gemmReference[F Float](transA, transB bool, m, n, k int, a []F, lda int, b []F, ldb int, c []F, ldc int, bias []F, accumulate bool) {
 	rowA, stepA := lda, 1 // from op(A)[i][p] to op(A)[i+1][p] and op(A)[i][p+1]
 	if transA {
 		rowA, stepA = 1, lda
@@ -12,16 +12,24 @@ func gemmReference[F Float](transA, transB bool, m, n, k int, a []F, lda int, b 
 	}
 	for i := range m {
 		for j := range n {
-			var sum F
-			if accumulate {
-				sum = c[i*ldc+j]
-			}
+			sum := chainStart(bias, accumulate, j, c[i*ldc+j])
 			for p := range k {
 				sum = fma(a[i*rowA+p*stepA], b[p*stepB+j*colB], sum)
 			}
 			c[i*ldc+j] = sum
 		}
 	}
+}
+
+// chainStart is where the chain of an element of column j starts that is c so far.
+func chainStart[F Float](bias []F, accumulate bool, j int, c F) F {
+	switch {
+	case accumulate:
+		return c
+	case bias != nil:
+		return bias[j]
+	}
+	return 0
 }
 
 // packReference is the reference twin of Packed.Pack: dst is [ceil(N/16),K,16].
@@ -49,13 +57,7 @@ func gemmPackedReference[F Float](m int, a []F, lda int, b *Packed[F], c []F, ld
 	for i := range m {
 		for j := range b.N {
 			panel := b.data[j/panelSize*b.K*panelSize:]
-			var sum F
-			switch {
-			case accumulate:
-				sum = c[i*ldc+j]
-			case bias != nil:
-				sum = bias[j]
-			}
+			sum := chainStart(bias, accumulate, j, c[i*ldc+j])
 			for p := range b.K {
 				sum = fma(a[i*lda+p], panel[p*panelSize+j%panelSize], sum)
 			}

@@ -66,31 +66,29 @@ func (p product) check(t *testing.T, rng *rand.Rand) {
 	b, ldb := stored[float32](rng, p.transB, p.k, p.n, p.spareB)
 	c, ldc := stored[float32](rng, false, p.m, p.n, p.spareC)
 	want, got := slices.Clone(c), slices.Clone(c)
-	gemmReference(p.transA, p.transB, p.m, p.n, p.k, a, lda, b, ldb, want, ldc, p.accumulate)
-	Gemm(p.transA, p.transB, p.m, p.n, p.k, a, lda, b, ldb, got, ldc, p.accumulate)
+	var bias []float32
+	if p.bias && !p.accumulate {
+		bias = randomSlice[float32](rng, p.n)
+	}
+	gemmReference(p.transA, p.transB, p.m, p.n, p.k, a, lda, b, ldb, want, ldc, bias, p.accumulate)
+	Gemm(p.transA, p.transB, p.m, p.n, p.k, a, lda, b, ldb, got, ldc, bias, p.accumulate)
 	if i := firstDifference(got, want); i >= 0 {
 		t.Fatalf("Gemm %v: element %d of c is %x, want %x", p, i, got[i], want[i])
+	}
+	if bias != nil { // as C that holds it in each row
+		filled := slices.Clone(c)
+		for i := range p.m {
+			copy(filled[i*ldc:], bias)
+		}
+		gemmReference(p.transA, p.transB, p.m, p.n, p.k, a, lda, b, ldb, filled, ldc, nil, true)
+		if i := firstDifference(want, filled); i >= 0 {
+			t.Fatalf("gemmReference %v: element %d of c is %x, want %x", p, i, want[i], filled[i])
+		}
 	}
 	if p.transA {
 		return
 	}
 
-	var bias []float32
-	if p.bias && !p.accumulate {
-		bias = randomSlice[float32](rng, p.n)
-	}
-	copy(want, c)
-	if !p.accumulate {
-		for i := range p.m {
-			for j := range p.n {
-				want[i*ldc+j] = 0
-				if bias != nil {
-					want[i*ldc+j] = bias[j]
-				}
-			}
-		}
-	}
-	gemmReference(false, p.transB, p.m, p.n, p.k, a, lda, b, ldb, want, ldc, true)
 	var packed, packedReference Packed[float32]
 	packed.Pack(p.transB, p.k, p.n, b, ldb)
 	packedReference.data = make([]float32, len(packed.data))
@@ -160,13 +158,13 @@ func TestProductsSpecialValues(t *testing.T) {
 			a := []float32{1, nan, 0, negZero}
 			b := []float32{1, inf, -1, 2, 3, 4}
 			c := make([]float32, 6)
-			Gemm(false, false, 2, 3, 2, a, 2, b, 3, c, 3, false)
+			Gemm(false, false, 2, 3, 2, a, 2, b, 3, c, 3, nil, false)
 			if want := []float32{nan, nan, nan, 0, nan, 0}; firstDifference(c, want) >= 0 {
 				t.Errorf("product is %v, want %v", c, want)
 			}
 			// Subnormals are kept.
 			tiny := []float32{math.SmallestNonzeroFloat32}
-			Gemm(false, false, 1, 1, 1, tiny, 1, []float32{3}, 1, c, 3, false)
+			Gemm(false, false, 1, 1, 1, tiny, 1, []float32{3}, 1, c, 3, nil, false)
 			if want := float32(3 * math.SmallestNonzeroFloat32); c[0] != want {
 				t.Errorf("product of a subnormal is %g, want %g", c[0], want)
 			}
@@ -187,7 +185,7 @@ func TestReferenceNearFloat64(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	const m, n, k = 7, 9, 500
 	a, b, c := randomSlice[float32](rng, m*k), randomSlice[float32](rng, k*n), make([]float32, m*n)
-	gemmReference(false, false, m, n, k, a, k, b, n, c, n, false)
+	gemmReference(false, false, m, n, k, a, k, b, n, c, n, nil, false)
 	for i := range m {
 		for j := range n {
 			var sum, size float64
@@ -223,7 +221,7 @@ func TestGemmFloat64(t *testing.T) {
 			ldb = 3
 		}
 		got := []float64{1, 1, 1, 1}
-		Gemm(c.transA, c.transB, 2, 2, 3, a, lda, b, ldb, got, 2, false)
+		Gemm(c.transA, c.transB, 2, 2, 3, a, lda, b, ldb, got, 2, nil, false)
 		if !slices.Equal(got, c.want) {
 			t.Errorf("transA=%v transB=%v: got %v, want %v", c.transA, c.transB, got, c.want)
 		}
@@ -262,12 +260,12 @@ func TestProductsAllocateNothing(t *testing.T) {
 		if allocs := testing.AllocsPerRun(100, func() {
 			p.Pack(true, k, n, b, k)
 			GemmPacked(m, a, k, &p, c, n, bias, false)
-			Gemm(false, false, 8, n, k, a, k, b, n, c, n, true)
+			Gemm(false, false, 8, n, k, a, k, b, n, c, n, nil, true)
 		}); allocs != 0 {
 			t.Errorf("%v: Pack, GemmPacked and a small Gemm allocate %g times", path, allocs)
 		}
 		if allocs := testing.AllocsPerRun(100, func() {
-			Gemm(false, true, m, n, k, a, k, b, k, c, n, false)
+			Gemm(false, true, m, n, k, a, k, b, k, c, n, nil, false)
 		}); allocs >= 1 && !raceEnabled { // the race detector has pools forget at random
 			t.Errorf("%v: a Gemm that packs allocates %g times", path, allocs)
 		}
@@ -279,14 +277,14 @@ func TestProductsConcurrently(t *testing.T) {
 	const m, n, k = 50, 60, 70
 	a, b := randomSlice[float32](rng, m*k), randomSlice[float32](rng, n*k)
 	want := make([]float32, m*n)
-	gemmReference(true, true, m, n, k, a, m, b, k, want, n, false)
+	gemmReference(true, true, m, n, k, a, m, b, k, want, n, nil, false)
 	done := make(chan []float32)
 	for range 4 {
 		go func() {
 			got := make([]float32, m*n)
 			for range 50 {
 				clear(got)
-				Gemm(true, true, m, n, k, a, m, b, k, got, n, true)
+				Gemm(true, true, m, n, k, a, m, b, k, got, n, nil, true)
 				if firstDifference(got, want) >= 0 {
 					break
 				}
@@ -309,14 +307,15 @@ func TestWrongSizesPanic(t *testing.T) {
 		name, want string
 		call       func()
 	}{
-		{"negative", "Gemm: sizes M=-1 N=2 K=3", func() { Gemm(false, false, -1, 2, 3, x, 3, x, 2, x, 2, false) }},
+		{"negative", "Gemm: sizes M=-1 N=2 K=3", func() { Gemm(false, false, -1, 2, 3, x, 3, x, 2, x, 2, nil, false) }},
 		{"a too short", "Gemm: A is stored [20 10] with leading dimension 10 in 100 elements; want a leading dimension of at least 10 and 200 elements", func() {
-			Gemm(false, false, 20, 2, 10, x, 10, x, 2, x, 2, false)
+			Gemm(false, false, 20, 2, 10, x, 10, x, 2, x, 2, nil, false)
 		}},
-		{"b transposed", "Gemm: B is stored [2 10] with leading dimension 9", func() { Gemm(false, true, 2, 2, 10, x, 10, x, 9, x, 2, false) }},
-		{"c stride", "Gemm: C is stored [2 5] with leading dimension 4", func() { Gemm(false, false, 2, 5, 3, x, 3, x, 5, x, 4, false) }},
+		{"b transposed", "Gemm: B is stored [2 10] with leading dimension 9", func() { Gemm(false, true, 2, 2, 10, x, 10, x, 9, x, 2, nil, false) }},
+		{"c stride", "Gemm: C is stored [2 5] with leading dimension 4", func() { Gemm(false, false, 2, 5, 3, x, 3, x, 5, x, 4, nil, false) }},
 		{"pack", "Pack: B is stored [30 4]", func() { p.Pack(false, 30, 4, x, 4) }},
 		{"packed a", "GemmPacked: A is stored [2 4]", func() { GemmPacked(2, x, 3, &p, x, 5, nil, false) }},
+		{"gemm bias", "Gemm: bias has 4 elements for N=5", func() { Gemm(false, false, 2, 5, 4, x, 4, x, 5, x, 5, x[:4], false) }},
 		{"bias short", "GemmPacked: bias has 4 elements for N=5", func() { GemmPacked(2, x, 4, &p, x, 5, x[:4], false) }},
 		{"bias and accumulate", "accumulate is true", func() { GemmPacked(2, x, 4, &p, x, 5, x[:5], true) }},
 	} {

@@ -43,7 +43,7 @@ func BenchmarkOpenBLAS(b *testing.B) {
 				}
 				x, w, c := make([]float32, s.m*s.k), make([]float32, s.k*s.n), make([]float32, s.m*s.n)
 				compare(b, 2*float64(s.m*s.n*s.k),
-					func() { Gemm(t.transA, t.transB, s.m, s.n, s.k, x, lda, w, ldb, c, s.n, false) },
+					func() { Gemm(t.transA, t.transB, s.m, s.n, s.k, x, lda, w, ldb, c, s.n, nil, false) },
 					func() { openblasGemm(t.transA, t.transB, s.m, s.n, s.k, x, lda, w, ldb, c, s.n) })
 			})
 		}
@@ -60,7 +60,7 @@ func BenchmarkOpenBLAS(b *testing.B) {
 			}
 			compare(b, 2*float64(m*n*k*heads*batch),
 				func() {
-					each(func(x, w, c []float32) { Gemm(false, transB, m, n, k, x, ld, w, ld, c, n, false) })
+					each(func(x, w, c []float32) { Gemm(false, transB, m, n, k, x, ld, w, ld, c, n, nil, false) })
 				},
 				func() { each(func(x, w, c []float32) { openblasGemm(false, transB, m, n, k, x, ld, w, ld, c, n) }) })
 		})

@@ -210,7 +210,7 @@ func parallelAllocatesNothing(t *testing.T, threads int) {
 	step := func() {
 		p.Pack(true, k, n, b, k)
 		GemmPacked(m, a, k, &p, c, n, bias, false)
-		Gemm(true, true, m, n, k, a, m, b, k, c, n, true)
+		Gemm(true, true, m, n, k, a, m, b, k, c, n, nil, true)
 		Parallel(10, 100_000, r)
 	}
 	step()
@@ -269,7 +269,7 @@ func splitOperations() (names []string, results [][]float32) {
 		name := fmt.Sprintf("transA=%v transB=%v %dx%dx%d", transA, transB, m, n, k)
 		for _, accumulate := range []bool{false, true} {
 			c := random(m * ldc)
-			Gemm(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, accumulate)
+			Gemm(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, nil, accumulate)
 			result("Gemm "+name, c)
 		}
 		if transA {
@@ -419,7 +419,7 @@ func BenchmarkParallel(b *testing.B) {
 		}
 		for _, s := range []struct{ m, n, k int }{{1024, 256, 1280}, {2048, 512, 1280}, {512, 2048, 1280}} {
 			x, w, c := make([]float32, s.m*s.k), make([]float32, s.k*s.n), make([]float32, s.m*s.n)
-			run(fmt.Sprintf("gradient/%dx%dx%d", s.m, s.n, s.k), func() { Gemm(true, false, s.m, s.n, s.k, x, s.m, w, s.n, c, s.n, true) })
+			run(fmt.Sprintf("gradient/%dx%dx%d", s.m, s.n, s.k), func() { Gemm(true, false, s.m, s.n, s.k, x, s.m, w, s.n, c, s.n, nil, true) })
 		}
 	}
 }

@@ -45,7 +45,7 @@ func unroll[F kernel.Float](t *autodiff.Tape, l *layer, x *autodiff.Var, p *pack
 		kernel.Add(both, bias, autodiff.Values[F](l.biasHH))
 		bias = both
 	}
-	kernel.GemmPacked(p.total, op.inputs, in, autodiff.PackedFor[F](t, p.total, autodiff.Columns{Var: l.weightIH}, in, true), products, width, bias, false)
+	autodiff.Multiply(p.total, op.inputs, autodiff.Columns{Var: l.weightIH}, in, true, products, bias, false)
 	if l.LayerNorm {
 		op.inputNorm.forward(op.acts, 0, p.total)
 	}
@@ -314,11 +314,11 @@ func (op *unrollOp[F]) Backward() {
 		kernel.SumRows(autodiff.Grad[F](op.biasHH), total, width, du, width)
 	}
 	dW, first := autodiff.GradToWrite[F](op.weightIH)
-	kernel.Gemm(true, false, width, in, total, dInputs, width, op.inputs, in, dW, in, !first)
+	kernel.Gemm(true, false, width, in, total, dInputs, width, op.inputs, in, dW, in, nil, !first)
 	op.hiddenWeightBackward(dHiddens, width, hidden)
 	if !op.x.Constant() {
 		dx := autodiff.Floats[F](t, total*in)
-		kernel.GemmPacked(total, dInputs, width, autodiff.PackedFor[F](t, total, autodiff.Columns{Var: op.weightIH}, in, false), dx, in, nil, false)
+		autodiff.Multiply(total, dInputs, autodiff.Columns{Var: op.weightIH}, in, false, dx, nil, false)
 		kernel.ScatterStridedAdd(total, in, autodiff.Grad[F](op.x), in, dx, in, op.direction(op.reverse))
 	}
 }
@@ -381,7 +381,7 @@ func (op *unrollOp[F]) hiddenWeightBackward(da []F, width, hidden int) {
 	dU, write := autodiff.GradToWrite[F](op.weightHH)
 	first := int(op.counts[0])
 	if op.h0 != nil {
-		kernel.Gemm(true, false, width, hidden, first, da, width, op.h0, hidden, dU, hidden, !write)
+		kernel.Gemm(true, false, width, hidden, first, da, width, op.h0, hidden, dU, hidden, nil, !write)
 		write = false
 	}
 	hPrev := op.h // where all rows have one length, the states lie as they are wanted
@@ -392,5 +392,5 @@ func (op *unrollOp[F]) hiddenWeightBackward(da []F, width, hidden int) {
 			copy(hPrev[from-first*hidden:to-first*hidden], previous(op.packing, step, hidden, op.h, nil))
 		}
 	}
-	kernel.Gemm(true, false, width, hidden, op.total-first, da[first*width:], width, hPrev, hidden, dU, hidden, !write)
+	kernel.Gemm(true, false, width, hidden, op.total-first, da[first*width:], width, hPrev, hidden, dU, hidden, nil, !write)
 }
