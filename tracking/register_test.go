@@ -99,6 +99,7 @@ func TestRegisterRefuses(t *testing.T) {
 		{"no cell id", func(e *Experiment) { e.Cells[0].ID = "" }, "a cell has no id"},
 		{"axis twice", func(e *Experiment) { e.Cells[0].Axes = []Axis{{"lr", "1"}, {"lr", "2"}} }, `axis "lr" is given twice`},
 		{"path as id", func(e *Experiment) { e.Trials[0].ID = "../a" }, `trial id "../a"`},
+		{"long id", func(e *Experiment) { e.Trials[0].ID = strings.Repeat("a", 129) }, "must be 1 to 128 letters"},
 		{"hidden file as id", func(e *Experiment) { e.Trials[0].ID = ".a" }, `trial id ".a"`},
 		{"unknown cell", func(e *Experiment) { e.Trials[0].CellID = "q" }, `cell "q" is not one of the experiment`},
 		{"trial twice", func(e *Experiment) { e.Trials = append(e.Trials, e.Trials[0]) }, "trial a-0: is given twice"},
