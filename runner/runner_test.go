@@ -62,7 +62,7 @@ func workplace(t *testing.T) {
 		if i%6 == 0 {
 			into = &test
 		}
-		fmt.Fprintf(into, "IN: %s OUT: %s\n", strings.Join(c.Words, " "), strings.Join(c.Actions, " "))
+		fmt.Fprintf(into, "IN: %s OUT: %s\n", strings.Join(c.Words(), " "), strings.Join(c.Actions(), " "))
 	}
 	for name, text := range map[string]string{"train.txt": train.String(), "test.txt": test.String()} {
 		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {

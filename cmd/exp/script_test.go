@@ -48,7 +48,7 @@ func writeScan(dir string, n int) error {
 		if i%6 == 0 {
 			into = &test
 		}
-		fmt.Fprintf(into, "IN: %s OUT: %s\n", strings.Join(c.Words, " "), strings.Join(c.Actions, " "))
+		fmt.Fprintf(into, "IN: %s OUT: %s\n", strings.Join(c.Words(), " "), strings.Join(c.Actions(), " "))
 	}
 	for name, text := range map[string]string{"train.txt": train.String(), "test.txt": test.String(), "small.toml": small} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {

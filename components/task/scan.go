@@ -93,8 +93,8 @@ func (s *Scan) Load() (*components.Data, error) {
 	train, valid := holdOut(train, occurOnce(train), s.o.ValidFraction, rng)
 
 	d := &components.Data{
-		Source: components.NewVocabulary(distinct(train, func(c Command) []string { return c.Words })),
-		Target: components.NewVocabulary(distinct(train, func(c Command) []string { return c.Actions })),
+		Source: components.NewVocabulary(tokens(train, Command.words)),
+		Target: components.NewVocabulary(tokens(train, Command.actions)),
 	}
 	d.Train, d.Valid, d.Test = numbered(train, d), numbered(valid, d), numbered(test, d)
 	return d, nil
@@ -102,14 +102,19 @@ func (s *Scan) Load() (*components.Data, error) {
 
 // occurOnce is the indices of the commands that no other command repeats.
 func occurOnce(commands []Command) []int {
-	keys, times := make([]string, len(commands)), make(map[string]int, len(commands))
-	for i, c := range commands {
-		keys[i] = strings.Join(c.Words, " ")
-		times[keys[i]]++
+	type key struct {
+		text   string
+		second *clause
+		after  bool
+	}
+	keyOf := func(c Command) key { return key{c.first.text, c.second, c.after} }
+	times := make(map[key]int, len(commands))
+	for _, c := range commands {
+		times[keyOf(c)]++
 	}
 	var once []int
-	for i, key := range keys {
-		if times[key] == 1 {
+	for i, c := range commands {
+		if times[keyOf(c)] == 1 {
 			once = append(once, i)
 		}
 	}
@@ -124,6 +129,7 @@ func holdOut(commands []Command, once []int, fraction float64, rng *rand.Rand) (
 	for _, i := range once[:min(len(once), max(1, int(fraction*float64(len(commands)))))] {
 		held[i] = true
 	}
+	train = make([]Command, 0, len(commands))
 	for i, c := range commands {
 		if held[i] {
 			valid = append(valid, c)
@@ -134,39 +140,48 @@ func holdOut(commands []Command, once []int, fraction float64, rng *rand.Rand) (
 	return train, valid
 }
 
-// distinct is the tokens that of returns of the commands, each once, in the order
-// in which they come up.
-func distinct(commands []Command, of func(Command) []string) []string {
-	var tokens []string
-	seen := map[string]bool{}
+// tokens is the tokens of what of returns of the commands, in the order in which
+// they come up, those of each piece once.
+func tokens(commands []Command, of func(Command) pieces) []string {
+	var all []string
+	seen := map[*string]bool{} // by the first token of a piece
 	for _, c := range commands {
-		for _, token := range of(c) {
-			if !seen[token] {
-				seen[token] = true
-				tokens = append(tokens, token)
+		for _, piece := range of(c) {
+			if len(piece) > 0 && !seen[&piece[0]] {
+				seen[&piece[0]] = true
+				all = append(all, piece...)
 			}
 		}
 	}
-	return tokens
+	return all
 }
 
 // numbered is the commands in numbers, which lie in one piece of memory.
 func numbered(commands []Command, d *components.Data) components.Pairs {
 	total := 0
 	for _, c := range commands {
-		total += len(c.Words) + len(c.Actions)
+		total += c.words().tokens() + c.actions().tokens()
 	}
 	all := make([]int32, 0, total)
-	ids := func(v *components.Vocabulary, tokens []string) []int32 {
+	known := map[*string][]int32{} // the numbers of a piece, by its first token
+	ids := func(v *components.Vocabulary, p pieces) []int32 {
 		from := len(all)
-		for _, token := range tokens {
-			all = append(all, v.ID(token))
+		for _, piece := range p {
+			if len(piece) == 0 {
+				continue
+			}
+			numbers := known[&piece[0]]
+			if numbers == nil {
+				numbers = v.IDs(piece)
+				known[&piece[0]] = numbers
+			}
+			all = append(all, numbers...)
 		}
 		return all[from:len(all):len(all)]
 	}
 	pairs := make(components.Pairs, len(commands))
 	for i, c := range commands {
-		pairs[i] = components.Pair{Source: ids(d.Source, c.Words), Target: ids(d.Target, c.Actions)}
+		pairs[i] = components.Pair{Source: ids(d.Source, c.words()), Target: ids(d.Target, c.actions())}
 	}
 	return pairs
 }
@@ -192,14 +207,14 @@ func readCommands(path string) ([]Command, error) {
 	for l.next() {
 		rest, in := strings.CutPrefix(l.text, "IN: ")
 		command, actions, out := strings.Cut(rest, " OUT: ")
-		c := Command{Words: words(command), Actions: words(actions)}
-		if !in || !out || len(c.Words) == 0 || len(c.Actions) == 0 {
+		c := newClause(words(command), words(actions))
+		if !in || !out || len(c.words) == 0 || len(c.actions) == 0 {
 			return nil, l.fault("not a line \"IN: words OUT: actions\": %.60q", l.text)
 		}
-		if slices.Contains(c.Words, "OUT:") { // after white space of another kind, or right after IN:
+		if slices.Contains(c.words, "OUT:") { // after white space of another kind, or right after IN:
 			return nil, l.fault("OUT: is a word of the command in %.60q; put one space on either side of the OUT: that ends it, and leave out others", l.text)
 		}
-		commands = append(commands, c)
+		commands = append(commands, Command{first: c})
 	}
 	if l.err == nil && len(commands) < 2 {
 		return nil, fmt.Errorf("%s: %d commands; a split needs at least 2", path, len(commands))

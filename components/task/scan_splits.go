@@ -27,7 +27,7 @@ var rules = map[Split]func(all []Command, rng *rand.Rand) (train, test []Command
 	"simple_p16":                 draw(16),
 	"simple_p32":                 draw(32),
 	"simple_p64":                 draw(64),
-	"length":                     divide(func(c Command) bool { return len(c.Actions) > 22 }),
+	"length":                     divide(func(c Command) bool { return c.actions().tokens() > 22 }),
 	"addprim_jump":               addPrimitive("jump"),
 	"addprim_turn_left":          addPrimitive("turn left"),
 	"template_jump_around_right": template("around right", "jump"),
@@ -77,7 +77,7 @@ func divide(held func(Command) bool) func([]Command, *rand.Rand) (train, test []
 func addPrimitive(primitive string) func([]Command, *rand.Rand) (train, test []Command) {
 	return func(all []Command, rng *rand.Rand) (train, test []Command) {
 		train, test = divide(func(c Command) bool { return says(c, primitive) })(all, rng)
-		alone := slices.IndexFunc(test, func(c Command) bool { return strings.Join(c.Words, " ") == primitive })
+		alone := slices.IndexFunc(test, func(c Command) bool { return c.second == nil && c.first.text == primitive })
 		train = append(train, slices.Repeat(test[alone:alone+1], len(train)/9)...)
 		return train, slices.Delete(test, alone, alone+1)
 	}
@@ -97,5 +97,5 @@ func template(manner string, verbs ...string) func([]Command, *rand.Rand) (train
 
 // says reports whether a command has a phrase of whole words.
 func says(c Command, phrase string) bool {
-	return strings.Contains(fmt.Sprintf(" %s ", strings.Join(c.Words, " ")), fmt.Sprintf(" %s ", phrase))
+	return strings.Contains(fmt.Sprintf(" %s ", strings.Join(c.Words(), " ")), fmt.Sprintf(" %s ", phrase))
 }

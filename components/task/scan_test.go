@@ -24,7 +24,7 @@ import (
 const published = "6be4b39bc8bf3a20be810b6991250d0493e608560609db6765dd679e1ed1c98e"
 
 func line(c Command) string {
-	return "IN: " + strings.Join(c.Words, " ") + " OUT: " + strings.Join(c.Actions, " ")
+	return "IN: " + strings.Join(c.Words(), " ") + " OUT: " + strings.Join(c.Actions(), " ")
 }
 
 // hashOf returns the hash of the set of lines, and its size.
@@ -48,7 +48,7 @@ func TestCommandsAreThePublishedOnes(t *testing.T) {
 func TestCommands(t *testing.T) {
 	actions := map[string]string{}
 	for _, c := range Commands() {
-		actions[strings.Join(c.Words, " ")] = strings.Join(c.Actions, " ")
+		actions[strings.Join(c.Words(), " ")] = strings.Join(c.Actions(), " ")
 	}
 	for words, want := range map[string]string{ // table 1 of the paper, and the supplement
 		"jump":                               "I_JUMP",
@@ -178,7 +178,7 @@ func TestTemplates(t *testing.T) {
 		for name, commands := range map[string][]Command{"train": train, "test": test} {
 			for _, c := range commands {
 				if part[line(c)] != "" {
-					t.Errorf("%s: %v is there twice", split, c.Words)
+					t.Errorf("%s: %v is there twice", split, c.Words())
 				}
 				part[line(c)] = name
 			}
@@ -195,7 +195,7 @@ func TestTemplates(t *testing.T) {
 				}
 			}
 			if got := part[line(c)]; got != want {
-				t.Fatalf("%s: %v is in %q, want %q", split, c.Words, got, want)
+				t.Fatalf("%s: %v is in %q, want %q", split, c.Words(), got, want)
 			}
 			delete(part, line(c))
 		}
@@ -208,7 +208,7 @@ func TestTemplates(t *testing.T) {
 // phrases is the one or two phrases of a command, without how often each is done.
 func phrases(c Command) (phrases []string) {
 	var words []string
-	for _, word := range c.Words {
+	for _, word := range c.Words() {
 		switch word {
 		case "and", "after":
 			phrases, words = append(phrases, strings.Join(words, " ")), nil
@@ -327,8 +327,8 @@ func TestRepeatedCommandsStayInTrain(t *testing.T) {
 		t.Errorf("%d and %d commands, want 21 and 9", len(train), len(valid))
 	}
 	for _, c := range valid {
-		if slices.Equal(c.Words, commands[0].Words) {
-			t.Errorf("%v, which is repeated, was held out", c.Words)
+		if slices.Equal(c.Words(), commands[0].Words()) {
+			t.Errorf("%v, which is repeated, was held out", c.Words())
 		}
 	}
 }

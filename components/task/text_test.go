@@ -502,8 +502,11 @@ func FuzzCommands(f *testing.F) {
 		for _, c := range commands {
 			again.WriteString(line(c) + "\n")
 		}
-		if read, err := readCommands(write(t, "g", again.String())); err != nil || fmt.Sprint(read) != fmt.Sprint(commands) {
-			t.Errorf("%q is read as %v, and that as %v (%v)", content, commands, read, err)
+		read, err := readCommands(write(t, "g", again.String()))
+		if same := slices.EqualFunc(read, commands, func(a, b Command) bool {
+			return slices.Equal(a.Words(), b.Words()) && slices.Equal(a.Actions(), b.Actions())
+		}); err != nil || !same {
+			t.Errorf("%q is read as %q, and that is not (%v)", content, again.String(), err)
 		}
 	})
 }
