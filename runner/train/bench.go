@@ -88,7 +88,7 @@ func Bench(ctx context.Context, c Config, o BenchOptions) (*Speed, error) {
 		return nil, err
 	}
 	defer t.close()
-	b := &bench{trial: t, mode: o.Mode, beam: o.Beam, laps: make([]lap, 0, o.Steps), peak: newPeak(o.Steps)}
+	b := &bench{trial: t, mode: o.Mode, beam: o.Beam, laps: make([]lap, 0, o.Steps)}
 	if o.Mode == BenchBeam && !t.model.Aligned() {
 		if err := b.neverEnd(); err != nil {
 			return nil, err
@@ -109,6 +109,7 @@ func Bench(ctx context.Context, c Config, o BenchOptions) (*Speed, error) {
 	if o.Profile {
 		b.profile = t.tape.Profile()
 	}
+	b.peak = newPeak(o.Steps) // after the first step, which it must not hold up
 	if err := b.measure(ctx, o, speed); err != nil {
 		return nil, err
 	}
