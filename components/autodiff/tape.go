@@ -1,9 +1,7 @@
 package autodiff
 
 import (
-	"runtime"
 	"slices"
-	"time"
 	"unsafe"
 
 	"exp/components/kernel"
@@ -49,7 +47,6 @@ type Tape struct {
 	observer  Observer
 
 	keepWeights bool
-	yielded     time.Time
 }
 
 // mark is what a tape has handed out up to some entry. Memory that is taken
@@ -103,7 +100,6 @@ func Record[T any, P interface {
 	*T
 	Op
 }](t *Tape) P {
-	t.yield()
 	op := P(take[T](t.slabs))
 	t.ops = append(t.ops, op)
 	t.marks = append(t.marks, mark{len(t.arena.pieces), t.storages.used})
@@ -114,21 +110,6 @@ func Record[T any, P interface {
 		t.watch.forward(t, op)
 	}
 	return op
-}
-
-// yieldEvery is half of what a goroutine may compute before Go's monitor wants
-// its processor back.
-const yieldEvery = 5 * time.Millisecond
-
-// yield lets the scheduler run, now and then, between two operations. From one that
-// never does the monitor takes the processor while it is in C, wakes others for it,
-// and then looks again every 20 microseconds for some milliseconds: on two cores
-// that others share it cost a step some percent.
-func (t *Tape) yield() {
-	if now := time.Now(); now.Sub(t.yielded) > yieldEvery {
-		runtime.Gosched()
-		t.yielded = now
-	}
 }
 
 // Backward runs the tape in reverse from loss, a Var of one element.
@@ -152,7 +133,6 @@ func (t *Tape) Unwind() {
 	forward := len(t.arena.pieces)
 	for i := len(t.ops) - 1; i >= 0; i-- {
 		t.ops[i].Backward()
-		t.yield()
 		if t.profile != nil {
 			t.profile.backward(t.ops[i])
 		}

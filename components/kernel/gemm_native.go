@@ -83,14 +83,22 @@ func gemmNative(transA, transB bool, m, n, k int, a *C.float, lda int, b *C.floa
 	if g.byRows {
 		size, g.unit = m, unitRows
 	}
-	if g.byRows && g.howB == C.EXP_B_PACK || !g.byRows && g.packA {
+	switch {
+	case Threads() == 1: // its blocks are parts enough, and what is packed twice is in vain
+		g.unit = size
+	case g.byRows && g.howB == C.EXP_B_PACK:
 		g.unit = max(unitPacking, units(size/(2*Threads()), unitColumns)*unitColumns)
+	case !g.byRows && g.packA: // each part would pack all of A
+		g.packA, g.unit = false, unitPacking
 	}
 	gemms.parallel(units(size, g.unit), m*n*k/multiplyAddsPerNanosecond, g)
 }
 
 // packedPool holds what all parts of a product share of a packed B, *Packed[float32].
 var packedPool = sync.Pool{New: func() any { return new(Packed[float32]) }}
+
+// even is the size of the fewest parts of n of at most limit, at least 1.
+func even(n, limit int) int { return max(1, units(n, max(1, units(n, limit)))) }
 
 func units(n, unit int) int { return (n + unit - 1) / unit }
 
@@ -118,8 +126,40 @@ func (g gemm) Range(from, to int) {
 		defer scratchPool.Put(s)
 		space = &s[0]
 	}
-	C.exp_gemm(cBool(g.transA), cBool(g.transB), C.int64_t(g.m), C.int64_t(g.n), C.int64_t(g.k), g.a, C.int64_t(g.lda), g.b, C.int64_t(g.ldb),
-		g.c, C.int64_t(g.ldc), g.bias, cBool(g.accumulate), cBool(g.packA), g.howB, space)
+	// A block of the summed indices and, where B is packed on the way, of columns is a
+	// call, so that a call is short.
+	blockN, blockK := g.n, g.k
+	if g.howB != C.EXP_B_PACKED {
+		blockK = even(g.k, C.EXP_BLOCK_K)
+	}
+	if g.howB == C.EXP_B_PACK {
+		blockN = C.EXP_BLOCK_N
+	}
+	for j := 0; j < g.n; j += blockN {
+		for p := 0; p == 0 || p < g.k; p += blockK {
+			if j > 0 || p > 0 {
+				yield(g.m * min(blockN, g.n-j) * blockK / multiplyAddsPerNanosecond)
+			}
+			g.block(j, min(blockN, g.n-j), p, min(blockK, g.k-p), space)
+		}
+	}
+}
+
+// block multiplies n columns of B, from column j on, over k of the summed indices,
+// from p on.
+func (g *gemm) block(j, n, p, k int, space *C.float) {
+	a, b, bias := at(g.a, p), at(g.b, p*g.ldb+j), at(g.bias, j)
+	if g.transA {
+		a = at(g.a, p*g.lda)
+	}
+	if g.transB {
+		b = at(g.b, j*g.ldb+p)
+	}
+	if p > 0 {
+		bias = nil
+	}
+	C.exp_gemm(cBool(g.transA), cBool(g.transB), C.int64_t(g.m), C.int64_t(n), C.int64_t(k), a, C.int64_t(g.lda), b, C.int64_t(g.ldb),
+		at(g.c, j), C.int64_t(g.ldc), bias, cBool(g.accumulate || p > 0), cBool(g.packA), g.howB, space)
 }
 
 // packedGemm is a product with a packed matrix, in units.

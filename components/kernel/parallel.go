@@ -19,15 +19,15 @@ type Ranged interface {
 // Parallel computes the units 0 to n-1 of r, which take about so many
 // nanoseconds on one core together, with the help of goroutines that [Lend] has
 // put to its disposal and that are idle. Without one, or where there is too
-// little to do, it is r.Range(0, n). It retains and allocates nothing; r is to be
-// in memory already, or it is allocated where the caller makes it an interface.
+// little to do, it computes them all itself. It retains and allocates nothing; r is
+// to be in memory already, or it is allocated where the caller makes it an interface.
 //
 // A panic in a part is raised again on the caller's goroutine, as a [*Panic],
 // when all parts have ended.
 func Parallel(n, nanoseconds int, r Ranged) {
 	helpers := lent.helpers.Load()
 	if helpers == nil || nanoseconds < 2*grain || n < 2 {
-		r.Range(0, n)
+		alone(n, nanoseconds, r)
 		return
 	}
 	threads := len(*helpers) + 1
@@ -36,7 +36,7 @@ func Parallel(n, nanoseconds int, r Ranged) {
 		j = &job{done: make(chan struct{}, 1)}
 	}
 	j.ranged, j.n, j.threads = r, n, threads
-	j.parts = min(n, nanoseconds/grain, partsThread*threads, maxParts)
+	j.cut(partsOf(n, nanoseconds, threads), nanoseconds)
 	j.taken.Store(0)
 	for _, h := range *helpers {
 		if len(j.offered) < j.parts-1 && h.take(j) {
@@ -44,7 +44,7 @@ func Parallel(n, nanoseconds int, r Ranged) {
 		}
 	}
 	if len(j.offered) == 0 {
-		j.parts = 1
+		j.cut(partsOf(n, nanoseconds, 1), nanoseconds)
 	}
 	j.run(0)
 	j.wait()
@@ -54,6 +54,24 @@ func Parallel(n, nanoseconds int, r Ranged) {
 	if failure != nil {
 		panic(failure)
 	}
+}
+
+// alone is r.Range(0, n), in parts.
+func alone[R Ranged](n, nanoseconds int, r R) {
+	parts := partsOf(n, nanoseconds, 1)
+	for i := range parts {
+		yield(nanoseconds / parts)
+		r.Range(i*n/parts, (i+1)*n/parts)
+	}
+}
+
+// partsOf is in how many parts so many threads compute n units.
+func partsOf(n, nanoseconds, threads int) int {
+	if threads == 1 {
+		return max(1, min(n, nanoseconds/longPart))
+	}
+	parts := min(n, nanoseconds/grain, max(partsThread*threads, nanoseconds/finePart), maxParts)
+	return units(n, units(n, parts)) // of near equal size
 }
 
 // grain is the nanoseconds of work from which on a part pays for its hand-over.
@@ -68,13 +86,54 @@ func Threads() int {
 }
 
 const (
-	partsThread = 4  // parts a thread, so that one that is held up leaves its last ones to others
-	maxParts    = 64 // bits of job.taken
+	// Parts are many, so that a thread that is held up (on a machine of others it is a
+	// thousand times a second, for some 30 µs) leaves its last ones to others.
+	partsThread = 4         // a thread at least, where they are not less than the grain
+	finePart    = 20_000    // ns, which are short enough
+	maxParts    = 64        // bits of job.taken
+	longPart    = 2_000_000 // ns of a thread alone between two calls of yield
 
-	// spinTime is how long who waits looks for a change before it parks: as long as
-	// parking and being woken takes, so that waiting costs at most twice the best.
-	spinTime = 50 * time.Microsecond
+	// spinTime is how long who waits looks for a change before it parks. Parking and
+	// being woken takes 50 µs, but costs more: what the system finds in place of the
+	// thread may keep it from its core for a millisecond.
+	spinTime = time.Millisecond
 	spins    = 1000 // looks between two at the clock
+)
+
+// turnTime is less than the 10 ms after which Go's monitor wants a processor back, by
+// as much as a part may take longer than it is said to.
+const turnTime = 8 * time.Millisecond
+
+// yield lets the scheduler run before work of so many nanoseconds that would keep it
+// from running for turnTime. From a goroutine that does not let it, the monitor takes
+// the processor as soon as it sees it in C, and as it then sleeps until C returns, it
+// is woken to do so a thousand times a second: on two cores, where it holds up who
+// computes, this cost a step up to 15 %.
+func yield(nanoseconds int) {
+	if nanoseconds < shortest {
+		return
+	}
+	t, now := turns.Get().(*turn), time.Since(started)
+	over := now+time.Duration(nanoseconds) > t.began+turnTime
+	if over {
+		t.began = now
+	}
+	turns.Put(t)
+	if over {
+		runtime.Gosched()
+	}
+}
+
+// shortest is the nanoseconds of work from which on the monitor may see it in C.
+const shortest = 1000
+
+// A turn is what a processor of Go's has computed since the scheduler last ran there:
+// a [sync.Pool] keeps one for each.
+type turn struct{ began time.Duration } // after started
+
+var (
+	turns   = sync.Pool{New: func() any { return &turn{-turnTime} }}
+	started = time.Now()
 )
 
 // Panic is a panic in a part of an operation.
@@ -120,6 +179,7 @@ func (c *crew) change(f func([]*helper) []*helper) {
 type job struct {
 	ranged            Ranged
 	n, parts, threads int
+	nanoseconds       int           // of a part
 	taken             atomic.Uint64 // a bit for each part that somebody computes or has computed
 	offered           []*helper
 	failure           atomic.Pointer[Panic]
@@ -132,6 +192,11 @@ type job struct {
 }
 
 const parked = 1 << 32
+
+// cut has j computed in so many parts.
+func (j *job) cut(parts, nanoseconds int) {
+	j.parts, j.nanoseconds = parts, nanoseconds/parts
+}
 
 // run computes parts until none is left: that of a thread's number first, which
 // is the same whenever an operation is repeated and so finds its operands in this
@@ -148,6 +213,7 @@ func (j *job) run(number int) {
 		part := (first + i) % j.parts
 		bit := uint64(1) << part
 		if j.taken.Load()&bit == 0 && j.taken.Or(bit)&bit == 0 {
+			yield(j.nanoseconds)
 			j.ranged.Range(part*j.n/j.parts, (part+1)*j.n/j.parts)
 		}
 	}
@@ -201,7 +267,7 @@ var working = new(job)
 // until stop is closed: each then computes on one more core, where it is large
 // enough. More helpers than GOMAXPROCS-1 are not of use, and only wait for stop.
 //
-// A helper without work looks out for some for 50 µs before it parks: an
+// A helper without work looks out for some for a millisecond before it parks: an
 // operation soon after the last gets it in less than a microsecond, and a trial
 // that has nothing to share does not keep a core busy.
 func Lend(stop <-chan struct{}) {
@@ -285,7 +351,7 @@ type calls[R Ranged] struct{ free freeList[R] }
 // with.
 func (c *calls[R]) parallel(n, nanoseconds int, r R) {
 	if lent.helpers.Load() == nil || nanoseconds < 2*grain || n < 2 {
-		r.Range(0, n)
+		alone(n, nanoseconds, r)
 		return
 	}
 	p := c.free.take()
