@@ -89,7 +89,7 @@ func gemmNative(transA, transB bool, m, n, k int, a *C.float, lda int, b *C.floa
 	case g.byRows && g.howB == C.EXP_B_PACK:
 		g.unit = max(unitPacking, units(size/(2*Threads()), unitColumns)*unitColumns)
 	case !g.byRows && g.packA: // each part would pack all of A
-		g.packA, g.unit = false, unitPacking
+		g.packA, g.unit = false, 2*unitColumns
 	}
 	gemms.parallel(units(size, g.unit), m*n*k/multiplyAddsPerNanosecond, g)
 }
