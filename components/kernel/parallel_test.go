@@ -423,3 +423,27 @@ func BenchmarkParallel(b *testing.B) {
 		}
 	}
 }
+
+// A long operation of one thread is several calls, between which it can yield.
+func TestParallelAloneIsCut(t *testing.T) {
+	r := &recorded{units: make([]atomic.Int32, 100)}
+	Parallel(len(r.units), 7*longPart, r)
+	for i := range r.units {
+		if got := r.units[i].Load(); got != 1 {
+			t.Fatalf("unit %d was computed %d times", i, got)
+		}
+	}
+	if got := r.calls.Load(); got != 7 {
+		t.Errorf("%d parts, want 7", got)
+	}
+}
+
+func TestYieldLetsTheSchedulerRun(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	var ran atomic.Bool
+	go ran.Store(true)
+	yield(int(turnTime) + 1)
+	if !ran.Load() {
+		t.Error("a goroutine that was ready did not run before the work of a turn began")
+	}
+}
