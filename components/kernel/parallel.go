@@ -36,15 +36,19 @@ func Parallel(n, nanoseconds int, r Ranged) {
 		j = &job{done: make(chan struct{}, 1)}
 	}
 	j.ranged, j.n, j.threads = r, n, threads
-	j.cut(partsOf(n, nanoseconds, threads), nanoseconds)
+	j.parts = partsOf(n, nanoseconds, threads)
+	j.nanoseconds = nanoseconds / j.parts
 	j.taken.Store(0)
 	for _, h := range *helpers {
 		if len(j.offered) < j.parts-1 && h.take(j) {
 			j.offered = append(j.offered, h)
 		}
 	}
-	if len(j.offered) == 0 {
-		j.cut(partsOf(n, nanoseconds, 1), nanoseconds)
+	if len(j.offered) == 0 { // all are at work
+		j.ranged = nil
+		lent.jobs.give(j)
+		alone(n, nanoseconds, r)
+		return
 	}
 	j.run(0)
 	j.wait()
@@ -192,11 +196,6 @@ type job struct {
 }
 
 const parked = 1 << 32
-
-// cut has j computed in so many parts.
-func (j *job) cut(parts, nanoseconds int) {
-	j.parts, j.nanoseconds = parts, nanoseconds/parts
-}
 
 // run computes parts until none is left: that of a thread's number first, which
 // is the same whenever an operation is repeated and so finds its operands in this

@@ -438,6 +438,27 @@ func TestParallelAloneIsCut(t *testing.T) {
 	}
 }
 
+// An operation that finds all helpers at work is not bound to the parts of a shared one.
+func TestParallelBesideBusyHelpers(t *testing.T) {
+	lendThreads(t, 2, 1)
+	began, end := make(chan struct{}, 2), make(chan struct{})
+	var busy sync.WaitGroup
+	busy.Go(func() {
+		Parallel(2, 1000, &recorded{units: make([]atomic.Int32, 2), f: func(int, int) { began <- struct{}{}; <-end }})
+	})
+	<-began
+	<-began
+	r := &recorded{units: make([]atomic.Int32, 3*maxParts)}
+	Parallel(len(r.units), 2*maxParts*longPart, r)
+	close(end)
+	busy.Wait()
+	for i := range r.units {
+		if got := r.units[i].Load(); got != 1 {
+			t.Fatalf("unit %d was computed %d times", i, got)
+		}
+	}
+}
+
 func TestYieldLetsTheSchedulerRun(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	var ran atomic.Bool
