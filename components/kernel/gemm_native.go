@@ -148,18 +148,18 @@ func (g gemm) Range(from, to int) {
 // block multiplies n columns of B, from column j on, over k of the summed indices,
 // from p on.
 func (g *gemm) block(j, n, p, k int, space *C.float) {
-	a, b, bias := at(g.a, p), at(g.b, p*g.ldb+j), at(g.bias, j)
+	fromA, fromB, bias := p, p*g.ldb+j, g.bias
 	if g.transA {
-		a = at(g.a, p*g.lda)
+		fromA = p * g.lda
 	}
 	if g.transB {
-		b = at(g.b, j*g.ldb+p)
+		fromB = j*g.ldb + p
 	}
 	if p > 0 {
 		bias = nil
 	}
-	C.exp_gemm(cBool(g.transA), cBool(g.transB), C.int64_t(g.m), C.int64_t(n), C.int64_t(k), a, C.int64_t(g.lda), b, C.int64_t(g.ldb),
-		at(g.c, j), C.int64_t(g.ldc), bias, cBool(g.accumulate || p > 0), cBool(g.packA), g.howB, space)
+	C.exp_gemm(cBool(g.transA), cBool(g.transB), C.int64_t(g.m), C.int64_t(n), C.int64_t(k), at(g.a, fromA), C.int64_t(g.lda), at(g.b, fromB), C.int64_t(g.ldb),
+		at(g.c, j), C.int64_t(g.ldc), at(bias, j), cBool(g.accumulate || p > 0), cBool(g.packA), g.howB, space)
 }
 
 // packedGemm is a product with a packed matrix, in units.
