@@ -83,13 +83,15 @@ func gemmNative(transA, transB bool, m, n, k int, a *C.float, lda int, b *C.floa
 	if g.byRows {
 		size, g.unit = m, unitRows
 	}
-	switch {
-	case Threads() == 1: // its blocks are parts enough, and what is packed twice is in vain
-		g.unit = size
-	case g.byRows && g.howB == C.EXP_B_PACK:
-		g.unit = max(unitPacking, units(size/(2*Threads()), unitColumns)*unitColumns)
-	case !g.byRows && g.packA: // each part would pack all of A
-		g.packA, g.unit = false, 2*unitColumns
+	if g.byRows && g.howB == C.EXP_B_PACK || !g.byRows && g.packA { // each part would pack all of one operand
+		switch {
+		case Threads() == 1:
+			g.unit = size
+		case g.byRows:
+			g.unit = max(unitPacking, units(size/(2*Threads()), unitColumns)*unitColumns)
+		default:
+			g.packA, g.unit = false, 2*unitColumns
+		}
 	}
 	gemms.parallel(units(size, g.unit), m*n*k/multiplyAddsPerNanosecond, g)
 }
