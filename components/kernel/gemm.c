@@ -77,6 +77,10 @@ static void pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, f
 
 void exp_pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, float *dst) { pack(trans, k, n, b, ldb, dst); }
 
+static void copy_rows(int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst, int64_t ldd) {
+	for (int64_t r = 0; r < rows; r++) memcpy(dst + r * ldd, src + r * lds, (size_t)cols * sizeof(float));
+}
+
 void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
               int64_t ldb, float *c, int64_t ldc, const float *bias, int accumulate, int pack_a, int how_b,
               float *scratch) {
@@ -102,28 +106,16 @@ void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const f
 				int64_t mi = min64(m - i, block_m);
 				const float *ap = a + i * row_a + p * step_a;
 				t.row_a = row_a, t.step_a = step_a;
-				if (pack_a) {
-					for (int64_t q = 0; q < t.k; q++) memcpy(scratch_a + q * EXP_LD_A, ap + q * lda, (size_t)mi * sizeof(float));
-					ap = scratch_a, t.row_a = 1, t.step_a = EXP_LD_A;
+				if (pack_a && trans_a) {
+					copy_rows(t.k, mi, ap, lda, scratch_a, EXP_LD_TRANSPOSED_A);
+					ap = scratch_a, t.step_a = EXP_LD_TRANSPOSED_A;
+				} else if (pack_a) {
+					copy_rows(mi, t.k, ap, lda, scratch_a, EXP_LD_A);
+					ap = scratch_a, t.row_a = EXP_LD_A;
 				}
 				exp_multiply_block(&t, mi, nj, ap, bp, c + i * ldc + j, bias ? bias + j : NULL);
 			}
 			p += t.k;
 		} while (p < k);
 	}
-}
-
-void exp_gemm_packed(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, float *c,
-                     int64_t ldc, const float *bias, int accumulate) {
-	int64_t block_k = even(k, EXP_BLOCK_K), block_m = even(m, EXP_BLOCK_M), p = 0;
-	struct exp_block t = {
-	    .row_a = lda, .step_a = 1, .row_b = EXP_PANEL, .panel_b = k * EXP_PANEL, .ldc = ldc, .padded = 1};
-	do {
-		t.k = min64(k - p, block_k);
-		t.from = accumulate || p > 0 ? EXP_FROM_C : bias ? EXP_FROM_BIAS : EXP_FROM_ZERO;
-		for (int64_t i = 0; i < m; i += block_m) {
-			exp_multiply_block(&t, min64(m - i, block_m), n, a + i * lda + p, b + p * EXP_PANEL, c + i * ldc, bias);
-		}
-		p += t.k;
-	} while (p < k);
 }

@@ -10,8 +10,10 @@ enum {
 	EXP_BLOCK_K = 256,  // summed indices a block: a panel of B, 16 KiB, stays in the first-level cache
 	EXP_BLOCK_M = 192,  // rows of A a block: 192 KiB, stays in the second-level cache
 	EXP_BLOCK_N = 1024, // columns of B packed at a time
-	EXP_LD_A = EXP_BLOCK_M + 16, // leading dimension of a packed block of a transposed A, which falls in all sets of the cache
-	EXP_SCRATCH = EXP_BLOCK_K * EXP_BLOCK_N + EXP_BLOCK_K * EXP_LD_A, // floats that exp_gemm packs into
+	// A packed block of A, and of a transposed one, whose rows fall in all sets of the cache.
+	EXP_LD_A = EXP_BLOCK_K + 16,
+	EXP_LD_TRANSPOSED_A = EXP_BLOCK_M + 16,
+	EXP_SCRATCH = EXP_BLOCK_K * EXP_BLOCK_N + EXP_BLOCK_K * EXP_LD_TRANSPOSED_A, // floats that exp_gemm packs into
 };
 
 // How exp_gemm reads B.
@@ -25,8 +27,6 @@ enum {
 void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
               int64_t ldb, float *c, int64_t ldc, const float *bias, int accumulate, int pack_a, int how_b,
               float *scratch);
-void exp_gemm_packed(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, float *c,
-                     int64_t ldc, const float *bias, int accumulate);
 void exp_pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, float *dst);
 
 // Where the chain of an element of C starts.

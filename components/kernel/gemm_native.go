@@ -3,15 +3,16 @@ package kernel
 /*
 #cgo noescape exp_gemm
 #cgo nocallback exp_gemm
-#cgo noescape exp_gemm_packed
-#cgo nocallback exp_gemm_packed
 #cgo noescape exp_pack
 #cgo nocallback exp_pack
 #include "gemm.h"
 */
 import "C"
 
-import "sync"
+import (
+	"sync"
+	"unsafe"
+)
 
 // panelSize is the number of columns of a panel of Packed.
 const panelSize = C.EXP_PANEL
@@ -31,6 +32,15 @@ const directB = 24
 // and for a transposed A, whose columns a product walks along: at more, and
 // worst at a power of two, they fall into few sets of the cache.
 const directStride = 256
+
+// directA is the number of rows of C up to which reading A where it lies beats
+// packing it, whatever its leading dimension.
+const directA = C.EXP_THIN_AVX512
+
+// aliasing divides the leading dimensions at which the rows that a tile reads of A
+// fall into one set of the cache, which holds no more than a few of them, and
+// fewer yet where the core is shared.
+const aliasing = 1024
 
 // multiplyAddsPerNanosecond is what one core does in products, about.
 const multiplyAddsPerNanosecond = 64
@@ -58,30 +68,45 @@ type gemm struct {
 }
 
 var (
-	gemms       calls[gemm]
-	packedGemms calls[packedGemm]
-	packs       calls[pack]
+	gemms  calls[gemm]
+	packs  calls[pack]
+	copies calls[rowCopy]
 )
 
 func gemmNative(transA, transB bool, m, n, k int, a *C.float, lda int, b *C.float, ldb int, c *C.float, ldc int, bias *C.float, accumulate bool) {
 	g := gemm{
 		transA: transA, transB: transB, accumulate: accumulate, m: m, n: n, k: k, a: a, lda: lda, b: b, ldb: ldb, c: c, ldc: ldc, bias: bias,
-		packA: transA && lda > directStride, byRows: m > n,
 	}
 	if transB || m > directB && ldb > directStride {
 		g.howB = C.EXP_B_PACK
 	}
-	if g.byRows && g.howB == C.EXP_B_PACK && m >= 2*unitPacking && Threads() > 1 {
+	if m > n && g.howB == C.EXP_B_PACK && m >= 2*unitPacking && Threads() > 1 {
 		all := packedPool.Get().(*Packed[float32])
 		defer packedPool.Put(all)
 		all.data = alignedSlice(all.data, units(n, panelSize)*panelSize*k)
 		packNative(transB, k, n, b, ldb, ptr(all.data))
 		g.b, g.howB = ptr(all.data), C.EXP_B_PACKED
 	}
-	size := n
+	g.multiply()
+}
+
+func gemmPackedNative(m, n, k int, a *C.float, lda int, b, c *C.float, ldc int, bias *C.float, accumulate bool) {
+	g := gemm{m: m, n: n, k: k, a: a, lda: lda, b: b, c: c, ldc: ldc, bias: bias, accumulate: accumulate, howB: C.EXP_B_PACKED}
+	g.multiply()
+}
+
+// multiply multiplies in units, with B where howB says.
+func (g gemm) multiply() {
+	g.byRows = g.m > g.n
+	if g.transA {
+		g.packA = g.lda > directStride
+	} else {
+		g.packA = g.lda%aliasing == 0 && g.m > directA && g.n >= unitPacking
+	}
+	size := g.n
 	g.unit = unitColumns
 	if g.byRows {
-		size, g.unit = m, unitRows
+		size, g.unit = g.m, unitRows
 	}
 	if g.byRows && g.howB == C.EXP_B_PACK || !g.byRows && g.packA { // each part would pack all of one operand
 		switch {
@@ -89,11 +114,18 @@ func gemmNative(transA, transB bool, m, n, k int, a *C.float, lda int, b *C.floa
 			g.unit = size
 		case g.byRows:
 			g.unit = max(unitPacking, units(size/(2*Threads()), unitColumns)*unitColumns)
-		default:
+		case g.transA:
 			g.packA, g.unit = false, 2*unitColumns
+		default:
+			all := packedPool.Get().(*Packed[float32])
+			defer packedPool.Put(all)
+			lda := g.k + panelSize
+			all.data = alignedSlice(all.data, g.m*lda)
+			copies.parallel(g.m, g.m*g.k/packedPerNanosecond, rowCopy{g.k, g.a, g.lda, ptr(all.data), lda})
+			g.a, g.lda, g.packA = ptr(all.data), lda, false
 		}
 	}
-	gemms.parallel(units(size, g.unit), m*n*k/multiplyAddsPerNanosecond, g)
+	gemms.parallel(units(size, g.unit), g.m*g.n*g.k/multiplyAddsPerNanosecond, g)
 }
 
 // packedPool holds what all parts of a product share of a packed B, *Packed[float32].
@@ -116,7 +148,10 @@ func (g gemm) Range(from, to int) {
 	} else {
 		from, to = from*g.unit, min(to*g.unit, g.n)
 		step := 1
-		if g.transB {
+		switch {
+		case g.howB == C.EXP_B_PACKED:
+			step = g.k
+		case g.transB:
 			step = g.ldb
 		}
 		g.b, g.c, g.n = at(g.b, from*step), at(g.c, from), to-from
@@ -130,7 +165,7 @@ func (g gemm) Range(from, to int) {
 	}
 	// A block of the summed indices and, where B is packed on the way, of columns is a
 	// call, so that a call is short.
-	blockN, blockK := g.n, g.k
+	blockN, blockK := g.n, max(1, g.k)
 	if g.howB != C.EXP_B_PACKED {
 		blockK = even(g.k, C.EXP_BLOCK_K)
 	}
@@ -164,32 +199,6 @@ func (g *gemm) block(j, n, p, k int, space *C.float) {
 		at(g.c, j), C.int64_t(g.ldc), at(bias, j), cBool(g.accumulate || p > 0), cBool(g.packA), g.howB, space)
 }
 
-// packedGemm is a product with a packed matrix, in units.
-type packedGemm gemm
-
-func gemmPackedNative(m, n, k int, a *C.float, lda int, b, c *C.float, ldc int, bias *C.float, accumulate bool) {
-	g := packedGemm{m: m, n: n, k: k, a: a, lda: lda, b: b, c: c, ldc: ldc, bias: bias, accumulate: accumulate, byRows: m > n}
-	size := n
-	g.unit = unitColumns
-	if g.byRows {
-		size, g.unit = m, unitRows
-	}
-	packedGemms.parallel(units(size, g.unit), m*n*k/multiplyAddsPerNanosecond, g)
-}
-
-// Range multiplies units of rows or columns of C.
-func (g packedGemm) Range(from, to int) {
-	if g.byRows {
-		from, to = from*g.unit, min(to*g.unit, g.m)
-		g.a, g.c, g.m = at(g.a, from*g.lda), at(g.c, from*g.ldc), to-from
-	} else {
-		from, to = from*g.unit, min(to*g.unit, g.n)
-		g.b, g.c, g.n = at(g.b, from*g.k), at(g.c, from), to-from
-		g.bias = at(g.bias, from)
-	}
-	C.exp_gemm_packed(C.int64_t(g.m), C.int64_t(g.n), C.int64_t(g.k), g.a, C.int64_t(g.lda), g.b, g.c, C.int64_t(g.ldc), g.bias, cBool(g.accumulate))
-}
-
 // pack is Pack in units of panels.
 type pack struct {
 	trans  bool
@@ -213,6 +222,22 @@ func (p pack) Range(from, to int) {
 		step = p.ldb
 	}
 	C.exp_pack(cBool(p.trans), C.int64_t(p.k), C.int64_t(to-from), at(p.b, from*step), C.int64_t(p.ldb), at(p.dst, from*p.k))
+}
+
+// rowCopy copies rows of n elements.
+type rowCopy struct {
+	n     int
+	src   *C.float
+	ldSrc int
+	dst   *C.float
+	ldDst int
+}
+
+// Range copies rows.
+func (c rowCopy) Range(from, to int) {
+	for r := from; r < to; r++ {
+		copy(unsafe.Slice(at(c.dst, r*c.ldDst), c.n), unsafe.Slice(at(c.src, r*c.ldSrc), c.n))
+	}
 }
 
 func cBool(b bool) C.int {

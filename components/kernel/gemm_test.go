@@ -140,6 +140,11 @@ func TestProductsEqualReference(t *testing.T) {
 			for _, n := range []int{1023, 1024, 1025} {
 				check(25+rng.IntN(5), n, 1+rng.IntN(20))
 			}
+			// Rows of A that fall into one set of the cache.
+			for _, m := range []int{7, 8, 70, 193, 385} {
+				k := 250 + rng.IntN(20)
+				product{m: m, n: 127 + rng.IntN(40), k: k, spareA: aliasing - k, transB: flip(), accumulate: flip(), bias: flip()}.check(t, rng)
+			}
 			for _, transA := range []bool{false, true} {
 				for _, transB := range []bool{false, true} {
 					product{m: 197, n: 37, k: 263, transA: transA, transB: transB, accumulate: flip()}.check(t, rng)
