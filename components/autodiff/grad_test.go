@@ -132,9 +132,10 @@ func TestGradients(t *testing.T) {
 		},
 		"scatter": func(tape *autodiff.Tape, in in) results {
 			y := tape.Zero(2, 3, 4)
-			autodiff.Scatter(tape, y, in("a", 3, 4), []int32{5, 0, 2})
-			autodiff.Scatter(tape, y, in("b", 2, 4), []int32{2, 1})
-			return results{y}
+			a := autodiff.Tanh(tape, in("a", 3, 4))
+			autodiff.Scatter(tape, y, a, []int32{5, 0, 2})
+			autodiff.Scatter(tape, y, in("b", 2, 4), []int32{3, 1})
+			return results{y, autodiff.Scale(tape, a, 2)}
 		},
 		"add": func(tape *autodiff.Tape, in in) results {
 			return results{autodiff.Add(tape, in("a", 2, 3), in("b", 2, 3))}

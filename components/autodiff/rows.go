@@ -85,10 +85,9 @@ func Select(t *Tape, x *Var, index []int32) *Var {
 	return y
 }
 
-// Scatter adds the rows of x [n, D] to the rows of y [..., D], counted over all
-// leading axes, that index [n] names, in place. No operation before may have y
-// as an operand whose value its backward pass reads. index must live as long as
-// the tape.
+// Scatter copies the rows of x [n, D] to the rows of y [..., D], counted over all
+// leading axes, that index [n] names, in place. Nothing has been there before. index
+// must live as long as the tape.
 func Scatter(t *Tape, y, x *Var, index []int32) {
 	if t.dtype == Float32 {
 		scatter[float32](t, y, x, index)
@@ -104,7 +103,7 @@ type scatterOp[F kernel.Float] struct {
 
 func scatter[F kernel.Float](t *Tape, y, x *Var, index []int32) {
 	d := x.Dim(-1)
-	kernel.ScatterStridedAdd(len(index), d, Values[F](y), d, Values[F](x), d, index)
+	kernel.ScatterStrided(len(index), d, Values[F](y), d, Values[F](x), d, index)
 	if t.recording {
 		op := Record[scatterOp[F]](t)
 		op.x, op.y, op.index = x, y, index
@@ -115,10 +114,11 @@ func (op *scatterOp[F]) Backward() {
 	if !op.y.HasGrad() || op.x.Constant() {
 		return
 	}
-	d := op.x.Dim(-1)
-	dx, dy := Grad[F](op.x), Grad[F](op.y)
-	for r, i := range op.index {
-		kernel.AddTo(dx[r*d:(r+1)*d], dy[int(i)*d:])
+	d, dy := op.x.Dim(-1), Grad[F](op.y)
+	if dx, first := GradToWrite[F](op.x); first {
+		kernel.GatherStrided(len(op.index), d, dx, d, dy, d, op.index)
+	} else {
+		kernel.GatherStridedAdd(len(op.index), d, dx, d, dy, d, op.index)
 	}
 }
 

@@ -249,6 +249,16 @@ var bitCases = map[string]func(n int, in func(int) []float32) []any{
 		GatherStrided(3, n, dst, n+1, in(4*(n+2)), n+2, []int32{3, -1, 3})
 		return []any{dst}
 	},
+	"GatherStridedAdd": func(n int, in func(int) []float32) []any {
+		dst := in(3 * (n + 1))
+		GatherStridedAdd(3, n, dst, n+1, in(4*(n+2)), n+2, []int32{3, -1, 3})
+		return []any{dst}
+	},
+	"ScatterStrided": func(n int, in func(int) []float32) []any {
+		dst := in(4 * (n + 2))
+		ScatterStrided(3, n, dst, n+2, in(3*(n+1)), n+1, []int32{3, -1, 3})
+		return []any{dst}
+	},
 	"ScatterAdd": func(n int, in func(int) []float32) []any {
 		table := in(4 * n)
 		ScatterAdd(3, n, table, in(3*n), []int32{3, 0, 3})

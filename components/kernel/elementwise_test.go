@@ -131,6 +131,8 @@ func TestRowFunctionsAllocateNothing(t *testing.T) {
 			Gather(rows, d, x, y, ids)
 			ScatterAdd(rows, d, x, y, ids)
 			GatherStrided(rows, d, x, d, y, d, ids)
+			GatherStridedAdd(rows, d, x, d, y, d, ids)
+			ScatterStrided(rows, d, x, d, y, d, ids)
 			ScatterStridedAdd(rows, d, x, d, y, d, ids)
 			Dropout(x, x, 0.5, 1, 2)
 			DropoutBackward(x, y, 0.5, 1, 2)

@@ -3,6 +3,8 @@ package kernel
 /*
 #cgo noescape exp_scatter_add
 #cgo nocallback exp_scatter_add
+#cgo noescape exp_gather_add
+#cgo nocallback exp_gather_add
 #include "gather.h"
 */
 import "C"
@@ -63,6 +65,52 @@ func GatherStrided[F Float](rows, d int, dst []F, ldDst int, src []F, ldSrc int,
 	}
 }
 
+// GatherStridedAdd accumulates the rows of src that index [rows] names in the rows
+// of dst, of length D and at ldSrc and ldDst elements from one another: for r < rows
+//
+//	if index[r] != -1 {
+//		dst[r] = dst[r] + src[index[r]]
+//	}
+//
+// It panics at any other index outside src. dst must not overlap src.
+func GatherStridedAdd[F Float](rows, d int, dst []F, ldDst int, src []F, ldSrc int, index []int32) {
+	const op = "GatherStridedAdd"
+	checkSizes(op, rows, d)
+	checkMatrix(op, "dst", false, rows, d, ldDst, len(dst))
+	checkIndex(op, "src", rows, d, ldSrc, len(src), index, -1)
+	if d == 0 {
+		return
+	}
+	if native[F]() {
+		gathers.parallel(units(d, unitColumns), rows*d/4, gather{rows, d, ptr(dst), ldDst, ptr(src), ldSrc, intPtr(index)})
+		return
+	}
+	gatherAddReference(rows, d, dst, ldDst, src, ldSrc, index)
+}
+
+// ScatterStrided copies the rows of src to the rows of dst that index [rows] names,
+// of length D and at ldSrc and ldDst elements from one another: for r < rows, ascending
+//
+//	if index[r] != -1 {
+//		dst[index[r]] = src[r]
+//	}
+//
+// It panics at any other index outside dst. dst must not overlap src.
+func ScatterStrided[F Float](rows, d int, dst []F, ldDst int, src []F, ldSrc int, index []int32) {
+	const op = "ScatterStrided"
+	checkSizes(op, rows, d)
+	checkMatrix(op, "src", false, rows, d, ldSrc, len(src))
+	checkIndex(op, "dst", rows, d, ldDst, len(dst), index, -1)
+	if d == 0 {
+		return
+	}
+	for r, i := range index[:rows] {
+		if i >= 0 {
+			copy(dst[int(i)*ldDst:], src[r*ldSrc:r*ldSrc+d])
+		}
+	}
+}
+
 // ScatterStridedAdd accumulates the rows of src in the rows of dst that index
 // [rows] names, of length D and at ldSrc and ldDst elements from one another:
 // for r < rows, ascending
@@ -92,7 +140,10 @@ func scatterAdd[F Float](rows, d int, dst []F, ldDst int, src []F, ldSrc int, in
 	scatterAddReference(rows, d, dst, ldDst, src, ldSrc, index)
 }
 
-var scatters calls[scatter]
+var (
+	scatters calls[scatter]
+	gathers  calls[gather]
+)
 
 type scatter struct {
 	rows, d int
@@ -107,6 +158,23 @@ type scatter struct {
 func (s scatter) Range(from, to int) {
 	from, to = from*unitColumns, min(to*unitColumns, s.d)
 	C.exp_scatter_add(C.int64_t(s.rows), C.int64_t(to-from), at(s.dst, from), C.int64_t(s.ldDst), at(s.src, from), C.int64_t(s.ldSrc), s.index)
+}
+
+type gather scatter
+
+// Range adds units of columns.
+func (g gather) Range(from, to int) {
+	from, to = from*unitColumns, min(to*unitColumns, g.d)
+	C.exp_gather_add(C.int64_t(g.rows), C.int64_t(to-from), at(g.dst, from), C.int64_t(g.ldDst), at(g.src, from), C.int64_t(g.ldSrc), g.index)
+}
+
+func gatherAddReference[F Float](rows, d int, dst []F, ldDst int, src []F, ldSrc int, index []int32) {
+	for r, i := range index[:rows] {
+		if i >= 0 {
+			row := dst[r*ldDst : r*ldDst+d]
+			addReference(row, row, src[int(i)*ldSrc:])
+		}
+	}
 }
 
 func scatterAddReference[F Float](rows, d int, dst []F, ldDst int, src []F, ldSrc int, index []int32) {

@@ -17,7 +17,7 @@ func randomIndex(rng *rand.Rand, rows, n, least int) []int32 {
 	return index
 }
 
-func TestScatterEqualsReference(t *testing.T) {
+func TestRowsEqualReference(t *testing.T) {
 	onNativePaths(t, func(t *testing.T, rng *rand.Rand, d int) {
 		const rows, n = 7, 5
 		ldDst, ldSrc := d+rng.IntN(4), d+rng.IntN(4)
@@ -33,6 +33,14 @@ func TestScatterEqualsReference(t *testing.T) {
 			scatterAddReference(rows, d, want, ldDst, src, ldSrc, index)
 		}
 		same(t, "ScatterStridedAdd", d, dst, want)
+		rowsOf := awkward(rng, rows*ldSrc)
+		want = slices.Clone(rowsOf)
+		index = randomIndex(rng, rows, n, -1)
+		GatherStridedAdd(rows, d, rowsOf, ldSrc, dst, ldDst, index)
+		if d > 0 {
+			gatherAddReference(rows, d, want, ldSrc, dst, ldDst, index)
+		}
+		same(t, "GatherStridedAdd", d, rowsOf, want)
 	})
 }
 
@@ -58,6 +66,14 @@ func TestGatherValues(t *testing.T) {
 	if want := []float64{5, 6, 9, 9, 0, 0, 9, 9, 9, 12, 9}; !slices.Equal(dst, want) {
 		t.Errorf("ScatterStridedAdd: got %v, want %v", dst, want)
 	}
+	GatherStridedAdd(3, 2, dst, 4, src, 3, []int32{1, -1, 0})
+	if want := []float64{8, 10, 9, 9, 0, 0, 9, 9, 10, 14, 9}; !slices.Equal(dst, want) {
+		t.Errorf("GatherStridedAdd: got %v, want %v", dst, want)
+	}
+	ScatterStrided(3, 2, dst, 4, src, 3, []int32{2, -1, 0})
+	if want := []float64{5, 6, 9, 9, 0, 0, 9, 9, 1, 2, 9}; !slices.Equal(dst, want) {
+		t.Errorf("ScatterStrided: got %v, want %v", dst, want)
+	}
 }
 
 func TestRowFunctionsPanic(t *testing.T) {
@@ -72,6 +88,8 @@ func TestRowFunctionsPanic(t *testing.T) {
 		{"few ids", "ScatterAdd: index has 1 elements; want at least 2", func() { ScatterAdd(2, 4, x, x, []int32{1}) }},
 		{"index -2", "GatherStrided: index 0 is -2; want -1 to 2", func() { GatherStrided(1, 2, x, 2, x, 5, []int32{-2}) }},
 		{"index beyond", "ScatterStridedAdd: index 0 is 3; want -1 to 2", func() { ScatterStridedAdd(1, 2, x, 5, x, 2, []int32{3}) }},
+		{"index beyond src", "GatherStridedAdd: index 0 is 3; want -1 to 2", func() { GatherStridedAdd(1, 2, x, 2, x, 5, []int32{3}) }},
+		{"index beyond dst", "ScatterStrided: index 0 is 3; want -1 to 2", func() { ScatterStrided(1, 2, x, 5, x, 2, []int32{3}) }},
 		{"stride", "GatherStrided: src has rows of 4 elements with leading dimension 3", func() { GatherStrided(1, 4, x, 4, x, 3, []int32{0}) }},
 		{"negative rows", "Gather: -1 rows of 4 elements", func() { Gather(-1, 4, x, x, nil) }},
 		{"short b", "Add: b has 11 elements; want at least 12", func() { Add(x, x, x[:11]) }},

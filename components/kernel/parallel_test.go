@@ -258,6 +258,9 @@ func splitOperations() (names []string, results [][]float32) {
 	}
 	product := func(transA, transB bool, m, n, k int) {
 		spare := rng.IntN(3)
+		if k == aliasing {
+			spare = 0
+		}
 		lda, ldb, ldc := k+spare, n+spare, n+spare
 		if transA {
 			lda = m + spare
@@ -284,7 +287,7 @@ func splitOperations() (names []string, results [][]float32) {
 		result("GemmPacked "+name, c, d)
 	}
 	for _, s := range []struct{ m, n, k int }{
-		{1, 33, 300}, {33, 1, 300}, {27, 31, 5}, {28, 32, 5}, {29, 33, 5}, {64, 200, 70}, {57, 56, 257}, {300, 60, 40}, {30, 600, 20}, {130, 129, 300}, {513, 40, 300}, {40, 1030, 7},
+		{1, 33, 300}, {33, 1, 300}, {27, 31, 5}, {28, 32, 5}, {29, 33, 5}, {64, 200, 70}, {57, 56, 257}, {300, 60, 40}, {30, 600, 20}, {130, 129, 300}, {513, 40, 300}, {40, 1030, 7}, {40, 130, aliasing}, {150, 130, aliasing},
 	} {
 		for i := range 4 {
 			product(i&1 != 0, i&2 != 0, s.m, s.n, s.k)
@@ -364,6 +367,9 @@ func splitOperations() (names []string, results [][]float32) {
 		}
 		ScatterAdd(rows, d, table, random(n), ids)
 		result(name("SumRows and ScatterAdd"), sum, table)
+		gathered := random(n)
+		GatherStridedAdd(rows, d, gathered, d, table, d, ids)
+		result(name("GatherStridedAdd"), gathered)
 
 		y, mean, rstd := random(n), random(rows), random(rows)
 		LayerNorm(rows, d, y, random(n), random(d), random(d), 1e-5, mean, rstd)

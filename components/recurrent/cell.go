@@ -151,9 +151,9 @@ func (l *layer) unrollSteps(t *autodiff.Tape, x *autodiff.Var, p *packing, s sta
 	index := p.direction(l.reverse)
 	inputs := autodiff.LinearColumns(t, autodiff.Rows(t, x, index), autodiff.Columns{Var: l.weightIH}, l.inputBias(t))
 	run := l.begin(t, p, s)
-	y = t.Zero(p.total, l.hidden())
+	y = t.New(p.total, l.hidden())
 	if l.kind == lstm {
-		end.c = t.Zero(p.total, l.hidden())
+		end.c = t.New(p.total, l.hidden())
 	}
 	t.EnterLoop()
 	for step, rows := range p.counts {

@@ -32,9 +32,9 @@ func (d *decoder) feed(t *autodiff.Tape, s *decoderState, x *autodiff.Var, p *pa
 	}
 	lowest := d.stack[0].directions[0].weightIH
 	all := autodiff.LinearColumns(t, autodiff.Rows(t, x, p.index[0]), autodiff.Columns{Var: lowest}, d.fed[0].bias)
-	states = t.Zero(p.total, d.OutputSize())
+	states = t.New(p.total, d.OutputSize())
 	if memory.WeightsTakeGradient {
-		contexts = t.Zero(p.total, d.attention.ContextSize())
+		contexts = t.New(p.total, d.attention.ContextSize())
 	}
 
 	t.EnterLoop()

@@ -69,8 +69,8 @@ func unroll[F kernel.Float](t *autodiff.Tape, l *layer, x *autodiff.Var, p *pack
 		op.step(step, hidden, weight, zero, scratch)
 	}
 
-	y := t.Zero(p.total, hidden)
-	kernel.ScatterStridedAdd(p.total, hidden, autodiff.Values[F](y), hidden, op.h, hidden, p.direction(l.reverse))
+	y := t.New(p.total, hidden)
+	kernel.ScatterStrided(p.total, hidden, autodiff.Values[F](y), hidden, op.h, hidden, p.direction(l.reverse))
 	end := state{h: t.New(batch, hidden)}
 	kernel.GatherStrided(batch, hidden, autodiff.Values[F](end.h), hidden, op.h, hidden, p.last)
 	if l.kind == lstm {
@@ -263,8 +263,10 @@ func (op *unrollOp[F]) Backward() {
 	t, hidden, total := op.tape, op.hidden(), op.total
 	batch, in, width := len(op.order), op.x.Dim(1), op.gates()*hidden
 
-	dh := autodiff.Zeros[F](t, total*hidden)
-	if op.y.HasGrad() {
+	dh := autodiff.Floats[F](t, total*hidden)
+	if !op.y.HasGrad() {
+		clear(dh)
+	} else {
 		kernel.GatherStrided(total, hidden, dh, hidden, autodiff.Grad[F](op.y), hidden, op.direction(op.reverse))
 	}
 	if op.end.h.HasGrad() {
@@ -319,7 +321,11 @@ func (op *unrollOp[F]) Backward() {
 	if !op.x.Constant() {
 		dx := autodiff.Floats[F](t, total*in)
 		autodiff.Multiply(total, dInputs, autodiff.Columns{Var: op.weightIH}, in, false, dx, nil, false)
-		kernel.ScatterStridedAdd(total, in, autodiff.Grad[F](op.x), in, dx, in, op.direction(op.reverse))
+		if all, first := autodiff.GradToWrite[F](op.x); first {
+			kernel.ScatterStrided(total, in, all, in, dx, in, op.direction(op.reverse))
+		} else {
+			kernel.ScatterStridedAdd(total, in, all, in, dx, in, op.direction(op.reverse))
+		}
 	}
 }
 
