@@ -151,7 +151,7 @@ func (op *reluLinearOp[F]) Backward() {
 	if !op.y.HasGrad() {
 		return
 	}
-	if op.h.HasGrad() {
+	if op.h.HasGrad() || op.h.storage.whole != nil {
 		panic("autodiff: another operation has the operand of a ReLULinear")
 	}
 	t, rows, in, out := op.y.storage.tape, op.h.Rows(), op.w.Dim(1), op.w.Dim(0)
@@ -169,4 +169,5 @@ func (op *reluLinearOp[F]) Backward() {
 		kernel.ReluGrad(of, block[:n*in], of)
 	}
 	op.h.storage.grad, op.h.storage.ownsGrad = op.h.storage.value, false
+	op.h.storage.reached.to = op.h.Size()
 }

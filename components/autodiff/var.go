@@ -84,7 +84,10 @@ type Var struct {
 type storage struct {
 	tape      *Tape          // nil: a parameter
 	value     unsafe.Pointer // nil: a parameter that is only declared
-	grad      unsafe.Pointer // nil: nothing has reached it yet
+	grad      unsafe.Pointer // nil: nothing has reached it yet, or it is a part
+	reached   extent         // of grad: the rest is not written yet
+	whole     *storage       // of which it is a part, from element at on; nil: none
+	at        int
 	size      int
 	number    int // of the tape's storages taken before; a part has that of the whole
 	dtype     DType
@@ -94,6 +97,9 @@ type storage struct {
 	again     computer // what can compute a value that was forgotten; nil: nothing
 	leaf      *leaf
 }
+
+// extent is the elements from from to to-1.
+type extent struct{ from, to int }
 
 // bytes is the size of the value, and of the gradient: at least one element.
 func (s *storage) bytes() int { return max(1, s.size) * s.dtype.size() }
@@ -205,7 +211,13 @@ func (v *Var) Rows() int {
 func (v *Var) Constant() bool { return v.storage.constant }
 
 // HasGrad says whether any gradient has reached v.
-func (v *Var) HasGrad() bool { return v.storage.grad != nil }
+func (v *Var) HasGrad() bool {
+	s := v.storage
+	if w := s.whole; w != nil {
+		return w.grad != nil && s.at < w.reached.to && w.reached.from < s.at+s.size
+	}
+	return s.grad != nil
+}
 
 // Reshape returns the same memory, value and gradient, under another shape.
 func (v *Var) Reshape(dims ...int) *Var {
@@ -237,18 +249,12 @@ func (v *Var) Part(from, n int) *Var {
 	}
 	r, part := take[Var](s.tape.slabs), s.tape.storages.take()
 	*part = *s
-	part.size, part.ownsGrad = n*row, false
+	part.size, part.at, part.ownsGrad, part.ownsValue = n*row, s.at+from*row, false, false
+	if s.whole == nil {
+		part.whole, part.grad = s, nil
+	}
 	if n > 0 {
 		part.value = unsafe.Add(s.value, from*row*s.dtype.size())
-	}
-	if !s.constant {
-		if s.grad == nil {
-			s.zeroGrad()
-		}
-		part.grad = s.grad
-		if n > 0 {
-			part.grad = unsafe.Add(s.grad, from*row*s.dtype.size())
-		}
 	}
 	r.shape, r.storage = v.shape, part
 	r.shape.dims[0] = n
@@ -268,15 +274,11 @@ func Values[F kernel.Float](v *Var) []F {
 // Grad returns v's gradient, made zero when it is asked for the first time.
 // It panics if v is constant.
 func Grad[F kernel.Float](v *Var) []F {
-	s := v.storage
-	v.check(unsafe.Sizeof(*new(F)))
-	if s.constant {
-		panic("autodiff: gradient of a constant")
+	grad, first := GradToWrite[F](v)
+	if first {
+		clear(grad)
 	}
-	if s.grad == nil {
-		s.zeroGrad()
-	}
-	return unsafe.Slice((*F)(s.grad), s.size)
+	return grad
 }
 
 // GradToWrite is Grad for an operation that adds to all of it: where nothing has
@@ -284,14 +286,45 @@ func Grad[F kernel.Float](v *Var) []F {
 // must write instead of add.
 func GradToWrite[F kernel.Float](v *Var) (grad []F, first bool) {
 	s := v.storage
-	if s.grad != nil || s.constant {
-		return Grad[F](v), false
+	v.check(unsafe.Sizeof(*new(F)))
+	if s.constant {
+		panic("autodiff: gradient of a constant")
 	}
-	s.takeGrad()
-	return Grad[F](v), true
+	at, first := s.reach()
+	return unsafe.Slice((*F)(at), s.size), first
 }
 
-// takeGrad gives v's gradient memory, zeroGrad makes it zero.
+// reach returns where the gradient of s lies. With first it is to be written there.
+func (s *storage) reach() (grad unsafe.Pointer, first bool) {
+	w := s
+	if s.whole != nil {
+		w = s.whole
+	}
+	from, to := s.at, s.at+s.size
+	if w.grad == nil {
+		w.takeGrad()
+		w.reached = extent{from, from}
+	}
+	switch r := &w.reached; {
+	case r.from <= from && to <= r.to:
+	case to == r.from: // as a loop's backward pass comes by the parts
+		r.from, first = from, true
+	case from == r.to:
+		r.to, first = to, true
+	default:
+		w.clearGrad(0, r.from)
+		w.clearGrad(r.to, w.size)
+		*r = extent{0, w.size}
+	}
+	return unsafe.Add(w.grad, from*s.dtype.size()), first
+}
+
+func (s *storage) clearGrad(from, to int) {
+	size := s.dtype.size()
+	clear(unsafe.Slice((*byte)(unsafe.Add(s.grad, from*size)), (to-from)*size))
+}
+
+// takeGrad gives s's gradient memory.
 func (s *storage) takeGrad() {
 	t := s.tape
 	if s.leaf != nil {
@@ -302,11 +335,6 @@ func (s *storage) takeGrad() {
 		return
 	}
 	s.grad = t.arena.take(s.bytes())
-}
-
-func (s *storage) zeroGrad() {
-	s.takeGrad()
-	clear(unsafe.Slice((*byte)(s.grad), s.bytes()))
 }
 
 // gradOrScratch is Grad, or where v is constant memory for a kernel that wants a
@@ -333,10 +361,11 @@ func (v *Var) Float32s() []float32 { return toFloat32(v, v.storage.value) }
 // GradFloat32s returns a copy of v's gradient as float32, nil where none has
 // reached it.
 func (v *Var) GradFloat32s() []float32 {
-	if v.storage.grad == nil {
+	if !v.HasGrad() {
 		return nil
 	}
-	return toFloat32(v, v.storage.grad)
+	grad, _ := v.storage.reach()
+	return toFloat32(v, grad)
 }
 
 func toFloat32(v *Var, p unsafe.Pointer) []float32 {

@@ -49,10 +49,12 @@ func cellBefore[F kernel.Float](t *autodiff.Tape, s state) []F {
 // nothing else has.
 func (op *gateOp[F]) Backward() {
 	t, n, hidden := op.tape, op.before.h.Dim(0), op.before.h.Dim(1)
-	gates, dgates, dh := autodiff.Values[F](op.gates), autodiff.Grad[F](op.gates), autodiff.Grad[F](op.after.h)
+	gates, dh := autodiff.Values[F](op.gates), autodiff.Grad[F](op.after.h)
+	dgates, _ := autodiff.GradToWrite[F](op.gates)
 	if op.kind == gru {
 		dhBefore, add := gradient[F](t, op.before.h)
-		kernel.GRUBackward(n, hidden, gates, autodiff.Values[F](op.hiddens), autodiff.Values[F](op.before.h), dh, dgates, autodiff.Grad[F](op.hiddens), dhBefore)
+		dhiddens, _ := autodiff.GradToWrite[F](op.hiddens)
+		kernel.GRUBackward(n, hidden, gates, autodiff.Values[F](op.hiddens), autodiff.Values[F](op.before.h), dh, dgates, dhiddens, dhBefore)
 		if add {
 			kernel.AddTo(autodiff.Grad[F](op.before.h), dhBefore)
 		}
