@@ -1,3 +1,10 @@
+// The vectors of a row are independent, but so long in each other's way that the
+// processor does not see the next before the last is nearly done: the compiler is to
+// mix them.
+#ifndef __clang__
+#pragma GCC optimize("schedule-insns", "sched-pressure")
+#endif
+
 #include "additive.h"
 #include "activation.h"
 #include "gemm.h"
@@ -105,12 +112,22 @@ static EXP_AVX512 void scores_avx512(int64_t t, int64_t s, int64_t a, const floa
                                      float *scores, int64_t ld) {
 	for (int64_t i = 0; i < t; i++, q += a) {
 		for (int64_t j = 0; j < s; j++) {
-			__m512 sum = _mm512_setzero_ps();
-			EXP_VECTORS(x, a, {
-				__m512 key = _mm512_maskz_loadu_ps(some, k + j * a + x);
-				__m512 y = exp_tanh16(_mm512_add_ps(_mm512_maskz_loadu_ps(some, q + x), key));
-				sum = _mm512_mask3_fmadd_ps(_mm512_maskz_loadu_ps(some, v + x), y, sum, some);
-			});
+			const float *key = k + j * a;
+			__m512 sum = _mm512_setzero_ps(), y[4];
+			int64_t x = 0;
+			for (; x + 4 * EXP_LANES <= a; x += 4 * EXP_LANES) {
+				EXP_UNROLL(4)
+				for (int l = 0; l < 4; l++) {
+					y[l] = exp_tanh16(_mm512_add_ps(_mm512_loadu_ps(q + x + EXP_LANES * l), _mm512_loadu_ps(key + x + EXP_LANES * l)));
+				}
+				EXP_UNROLL(4)
+				for (int l = 0; l < 4; l++) sum = _mm512_fmadd_ps(_mm512_loadu_ps(v + x + EXP_LANES * l), y[l], sum);
+			}
+			for (; x < a; x += EXP_LANES) {
+				const __mmask16 some = exp_first(a - x);
+				__m512 t = exp_tanh16(_mm512_add_ps(_mm512_maskz_loadu_ps(some, q + x), _mm512_maskz_loadu_ps(some, key + x)));
+				sum = _mm512_mask3_fmadd_ps(_mm512_maskz_loadu_ps(some, v + x), t, sum, some);
+			}
 			scores[i * ld + j] = exp_join_avx512(sum);
 		}
 	}
@@ -137,14 +154,17 @@ EXP_INLINE EXP_AVX512 void backward_strip(const int vectors, int64_t cols, int64
 			const __m512 d = _mm512_set1_ps(score);
 			const float *key = k + j * lda;
 			float *key_sum = dk + j * lda;
+			__m512 g[4]; // stored when all are there, for a store keeps loads that come after it where they are
 			EXP_UNROLL(4)
 			for (int l = 0; l < vectors; l++) {
 				__m512 y = exp_tanh16(_mm512_add_ps(LOAD(query, l), LOAD(key, l)));
-				__m512 g = _mm512_mul_ps(_mm512_mul_ps(d, LOAD(v, l)), exp_one_minus_square16(y));
+				g[l] = _mm512_mul_ps(_mm512_mul_ps(d, LOAD(v, l)), exp_one_minus_square16(y));
 				weight_sum[l] = _mm512_fmadd_ps(d, y, weight_sum[l]);
-				query_sum[l] = _mm512_add_ps(query_sum[l], g);
-				_mm512_mask_storeu_ps(key_sum + EXP_LANES * l, SOME(l), _mm512_add_ps(LOAD(key_sum, l), g));
+				query_sum[l] = _mm512_add_ps(query_sum[l], g[l]);
+				g[l] = _mm512_add_ps(LOAD(key_sum, l), g[l]);
 			}
+			EXP_UNROLL(4)
+			for (int l = 0; l < vectors; l++) _mm512_mask_storeu_ps(key_sum + EXP_LANES * l, SOME(l), g[l]);
 		}
 		EXP_UNROLL(4)
 		for (int l = 0; l < vectors; l++) _mm512_mask_storeu_ps(dq + i * lda + EXP_LANES * l, SOME(l), query_sum[l]);
