@@ -164,7 +164,7 @@ func (op *reluLinearOp[F]) Backward() {
 	block := Floats[F](t, min(rows, reluBlock)*in)
 	for from := 0; from < rows; from += reluBlock {
 		n := min(reluBlock, rows-from)
-		kernel.GemmPacked(n, dy[from*out:], out, packed, block, in, nil, false)
+		kernel.GemmPacked(false, n, dy[from*out:], out, packed, block, in, nil, false)
 		of := h[from*in : (from+n)*in]
 		kernel.ReluGrad(of, block[:n*in], of)
 	}

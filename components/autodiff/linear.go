@@ -90,15 +90,19 @@ func (op *linearOp[F]) Backward() {
 
 // linearWeightBackward: dW += dyᵀ x, db += Σ dy, for x [rows, in] and dy [rows, out].
 func linearWeightBackward[F kernel.Float](w Columns, b *Var, rows, in int, x, dy []F) {
-	out, first := w.Var.Dim(0), false
-	var dw []F
-	if in == w.width() {
-		dw, first = GradToWrite[F](w.Var)
-	} else {
-		dw = Grad[F](w.Var)[w.From:]
-	}
+	out := w.Var.Dim(0)
+	dw, first := linearWeightGrad[F](w, in)
 	kernel.Gemm(true, false, out, in, rows, dy, out, x, in, dw, w.width(), nil, !first)
 	if b != nil {
 		kernel.SumRows(Grad[F](b), rows, out, dy, out)
 	}
+}
+
+// linearWeightGrad is the gradient of in columns of W, to be written where it is the
+// first.
+func linearWeightGrad[F kernel.Float](w Columns, in int) (dw []F, first bool) {
+	if in == w.width() {
+		return GradToWrite[F](w.Var)
+	}
+	return Grad[F](w.Var)[w.From:], false
 }

@@ -51,8 +51,10 @@ type weightSumOp[F kernel.Float] struct {
 	w           Columns
 	b           *Var
 	in          int
-	total, rows int // of all steps; added so far, from the last
-	x, dy       []F // [total, in], [total, out], of which the last rows are there
+	total, rows int              // of all steps; added so far, from the last
+	x           kernel.Packed[F] // [total, in], and
+	dy          []F              // [total, out], of which the last rows are there
+	memory      []F              // of x
 
 	// inPlace says that the results of all steps are of before the loop, such as
 	// the parts of one, and so are their gradients when this entry runs backward:
@@ -84,10 +86,11 @@ func sumInLoop[F kernel.Float](t *Tape, w Columns, in int, b, y *Var) *weightSum
 func (op *weightSumOp[F]) add(rows int, x, dy []F) {
 	out := op.w.Var.Dim(0)
 	at := op.total - op.rows - rows
-	if op.x == nil {
-		op.x = kept[F](op.tape, op.total*op.in)
+	if op.memory == nil {
+		op.memory = kept[F](op.tape, kernel.PackedSize(op.total, op.in))
+		op.x = kernel.NewPacked(op.total, op.in, op.memory)
 	}
-	copy(op.x[at*op.in:], x[:rows*op.in])
+	op.x.PackRows(at, rows, x, op.in)
 	dy = dy[:rows*out]
 	switch {
 	case op.inPlace && (op.rows == 0 || lieBefore(dy, op.dy)):
@@ -113,11 +116,17 @@ func (op *weightSumOp[F]) Backward() {
 		return
 	}
 	dy, missing := op.dy, op.total-op.rows
+	out := op.w.Var.Dim(0)
 	if !op.inPlace {
-		dy = dy[missing*op.w.Var.Dim(0):]
+		dy = dy[missing*out:]
 	}
-	linearWeightBackward(op.w, op.b, op.rows, op.in, op.x[missing*op.in:], dy)
-	giveBack(op.tape, op.x)
+	op.x = op.x.From(missing)
+	dw, first := linearWeightGrad[F](op.w, op.in)
+	kernel.GemmPacked(true, out, dy, out, &op.x, dw, op.w.width(), nil, !first)
+	if op.b != nil {
+		kernel.SumRows(Grad[F](op.b), op.rows, out, dy, out)
+	}
+	giveBack(op.tape, op.memory)
 	if !op.inPlace {
 		giveBack(op.tape, op.dy)
 	}

@@ -217,7 +217,7 @@ func Multiply[F kernel.Float](rows int, x []F, c Columns, columns int, transpose
 		in, out = out, in
 	}
 	if rows < manyRows {
-		kernel.GemmPacked(rows, x, in, PackedColumns[F](c, columns, transposed), y, out, bias, accumulate)
+		kernel.GemmPacked(false, rows, x, in, PackedColumns[F](c, columns, transposed), y, out, bias, accumulate)
 		return
 	}
 	kernel.Gemm(false, transposed, rows, out, in, x, in, Values[F](c.Var)[c.From:], c.width(), y, out, bias, accumulate)

@@ -30,7 +30,7 @@ void exp_attention(const struct exp_attention *t, int64_t sequences, const struc
 		const int64_t ld = ld_scores(r->keys);
 		float *packed = scratch, *w = packed + exp_panels(r->keys) * EXP_PANEL * size;
 		for (int64_t n = 0; n < t->heads; n++) {
-			exp_pack(1, size, r->keys, k + r->key * t->ld_k + n * size, t->ld_k, packed);
+			exp_pack(1, size, r->keys, k + r->key * t->ld_k + n * size, t->ld_k, packed, size);
 			for (int64_t i = 0; i < r->queries; i += EXP_ATTENTION_BLOCK) {
 				const int64_t m = min64(r->queries - i, EXP_ATTENTION_BLOCK), limit = visible(t, r, i + m - 1);
 				const int64_t row = r->query + i;
@@ -59,8 +59,8 @@ void exp_attention_backward(const struct exp_attention *t, int64_t sequences, co
 		float *ds = w + EXP_ATTENTION_BLOCK * ld;
 		for (int64_t n = 0; n < t->heads; n++) {
 			const int64_t at_k = r->key * t->ld_k + n * size, at_v = r->key * t->ld_v + n * width;
-			exp_pack(1, size, r->keys, k + at_k, t->ld_k, packed);
-			exp_pack(1, width, r->keys, v + at_v, t->ld_v, packed_v);
+			exp_pack(1, size, r->keys, k + at_k, t->ld_k, packed, size);
+			exp_pack(1, width, r->keys, v + at_v, t->ld_v, packed_v, width);
 			for (int64_t i = 0; i < r->queries; i += EXP_ATTENTION_BLOCK) {
 				const int64_t m = min64(r->queries - i, EXP_ATTENTION_BLOCK), limit = visible(t, r, i + m - 1);
 				const int64_t row = r->query + i, at_q = row * t->ld_q + n * size;

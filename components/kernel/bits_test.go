@@ -286,6 +286,12 @@ var bitCases = map[string]func(n int, in func(int) []float32) []any{
 		}
 		return out
 	},
+	"NewPacked": func(n int, in func(int) []float32) []any {
+		p := NewPacked(5, n, in(PackedSize(5, n)))
+		p.PackRows(2, 3, in(3*n), n)
+		p.PackRows(0, 2, in(2*n), n)
+		return []any{p.data}
+	},
 	"GemmPacked": func(n int, in func(int) []float32) (out []any) {
 		m, k := n%23+2, 5*n+3
 		for i := range 3 {
@@ -299,7 +305,7 @@ var bitCases = map[string]func(n int, in func(int) []float32) []any{
 			if i > 0 {
 				bias = nil
 			}
-			GemmPacked(m, in(m*k), k, &b, c, n, bias, i == 2)
+			GemmPacked(false, m, in(m*k), k, &b, c, n, bias, i == 2)
 			out = append(out, c)
 		}
 		return out

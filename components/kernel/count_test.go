@@ -9,8 +9,8 @@ func TestCount(t *testing.T) {
 	p.Pack(false, k, n, b, n)
 	both := func() {
 		Gemm(false, false, m, n, k, a, k, b, n, c, n, nil, false)
-		GemmPacked(m, a, k, &p, c, n, nil, true)
-		GemmPacked(0, a, k, &p, c, n, nil, true)
+		GemmPacked(false, m, a, k, &p, c, n, nil, true)
+		GemmPacked(false, 0, a, k, &p, c, n, nil, true)
 	}
 	for range 2 { // a second count begins at zero
 		StartCount()

@@ -52,9 +52,9 @@ void exp_multiply_block(const struct exp_block *t, int64_t m, int64_t n, const f
 	}
 }
 
-// pack copies B[K,N], or with trans B[N,K], into panels.
-static void pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, float *dst) {
-	for (int64_t j = 0; j < n; j += EXP_PANEL, dst += k * EXP_PANEL) {
+// pack copies B[K,N], or with trans B[N,K], into the first rows of panels of so many.
+static void pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, float *dst, int64_t panel) {
+	for (int64_t j = 0; j < n; j += EXP_PANEL, dst += panel * EXP_PANEL) {
 		int64_t cols = min64(n - j, EXP_PANEL);
 #ifdef EXP_X86
 		if (trans && exp_path == EXP_PATH_AVX512) {
@@ -75,7 +75,9 @@ static void pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, f
 	}
 }
 
-void exp_pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, float *dst) { pack(trans, k, n, b, ldb, dst); }
+void exp_pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, float *dst, int64_t panel) {
+	pack(trans, k, n, b, ldb, dst, panel);
+}
 
 static void copy_rows(int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst, int64_t ldd) {
 	for (int64_t r = 0; r < rows; r++) memcpy(dst + r * ldd, src + r * lds, (size_t)cols * sizeof(float));
@@ -95,9 +97,9 @@ void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const f
 			t.from = accumulate || p > 0 ? EXP_FROM_C : bias ? EXP_FROM_BIAS : EXP_FROM_ZERO;
 			const float *bp;
 			if (how_b == EXP_B_PACKED) {
-				bp = b + p * EXP_PANEL, t.row_b = EXP_PANEL, t.panel_b = k * EXP_PANEL, t.padded = 1;
+				bp = b + p * EXP_PANEL, t.row_b = EXP_PANEL, t.panel_b = ldb * EXP_PANEL, t.padded = 1;
 			} else if (how_b == EXP_B_PACK) {
-				pack(trans_b, t.k, nj, trans_b ? b + j * ldb + p : b + p * ldb + j, ldb, scratch);
+				pack(trans_b, t.k, nj, trans_b ? b + j * ldb + p : b + p * ldb + j, ldb, scratch, t.k);
 				bp = scratch, t.row_b = EXP_PANEL, t.panel_b = t.k * EXP_PANEL, t.padded = 1;
 			} else {
 				bp = b + p * ldb + j, t.row_b = ldb, t.panel_b = EXP_PANEL, t.padded = 0;

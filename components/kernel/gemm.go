@@ -40,8 +40,19 @@ func Gemm[F Float](transA, transB bool, m, n, k int, a []F, lda int, b []F, ldb 
 // on their right: panels of 16 columns, the last filled up with zeros, each
 // panel holding its K rows one after the other. The zero value is empty.
 type Packed[F Float] struct {
-	K, N int
-	data []F // [ceil(N/16), K, 16], starting at a cache line
+	K, N  int
+	panel int // rows of a panel: K, or of the whole that it is the last rows of
+	data  []F // [ceil(N/16), panel, 16], starting at a cache line
+}
+
+// PackedSize is how many elements a packed [K,N] matrix takes.
+func PackedSize(k, n int) int { return units(n, panelSize) * panelSize * k }
+
+// NewPacked returns a [K,N] matrix in memory of [PackedSize] elements, of which no
+// row is there yet.
+func NewPacked[F Float](k, n int, memory []F) Packed[F] {
+	checkLength("NewPacked", "memory", len(memory), PackedSize(k, n))
+	return Packed[F]{k, n, k, memory}
 }
 
 // Pack copies the [K,N] matrix b into p, reusing p's memory. With trans, b is
@@ -51,44 +62,62 @@ func (p *Packed[F]) Pack(trans bool, k, n int, b []F, ldb int) {
 		panic(fmt.Sprintf("kernel: Pack: sizes K=%d N=%d must not be negative", k, n))
 	}
 	checkMatrix("Pack", "B", trans, k, n, ldb, len(b))
-	p.K, p.N = k, n
-	p.data = alignedSlice(p.data, (n+panelSize-1)/panelSize*k*panelSize)
-	if len(p.data) == 0 {
-		return
-	}
-	if native[F]() {
-		packNative(trans, k, n, ptr(b), ldb, ptr(p.data))
-		return
-	}
-	packReference(trans, k, n, b, ldb, p.data)
+	p.K, p.N, p.panel = k, n, k
+	p.data = alignedSlice(p.data, PackedSize(k, n))
+	p.pack(trans, 0, k, b, ldb)
 }
 
-// GemmPacked is C = A B, where B is packed, A is stored [M,K] and C [M,N], for
-// m rows: for i < m, j < b.N
+// PackRows copies the rows b [rows, N] into p, from row from on.
+func (p *Packed[F]) PackRows(from, rows int, b []F, ldb int) {
+	if from < 0 || rows < 0 || from+rows > p.K {
+		panic(fmt.Sprintf("kernel: PackRows: rows %d to %d of K=%d", from, from+rows, p.K))
+	}
+	checkMatrix("PackRows", "B", false, rows, p.N, ldb, len(b))
+	p.pack(false, from, rows, b, ldb)
+}
+
+func (p *Packed[F]) pack(trans bool, from, rows int, b []F, ldb int) {
+	if rows == 0 || p.N == 0 {
+		return
+	}
+	if dst := p.data[from*panelSize:]; native[F]() {
+		packNative(trans, rows, p.N, ptr(b), ldb, ptr(dst), p.panel)
+	} else {
+		packReference(trans, rows, p.N, b, ldb, dst, p.panel)
+	}
+}
+
+// From is the rows of p from row from on, in the same memory.
+func (p *Packed[F]) From(from int) Packed[F] {
+	return Packed[F]{p.K - from, p.N, p.panel, p.data[min(from*panelSize, len(p.data)):]}
+}
+
+// GemmPacked is C = op(A) B, where B is packed, op(A) is [M,K], stored so or with
+// transA [K,M], and C is stored [M,N]: for i < m, j < b.N
 //
 //	sum := accumulate ? c[i][j] : bias != nil ? bias[j] : 0
 //	for p := 0; p < b.K; p++ {
-//		sum = fma(a[i][p], b[p][j], sum)
+//		sum = fma(op(a)[i][p], b[p][j], sum)
 //	}
 //	c[i][j] = sum
 //
 // bias is [N] or nil, and nil with accumulate. c must not overlap a or bias.
-func GemmPacked[F Float](m int, a []F, lda int, b *Packed[F], c []F, ldc int, bias []F, accumulate bool) {
+func GemmPacked[F Float](transA bool, m int, a []F, lda int, b *Packed[F], c []F, ldc int, bias []F, accumulate bool) {
 	if m < 0 {
 		panic(fmt.Sprintf("kernel: GemmPacked: size M=%d must not be negative", m))
 	}
 	checkBias("GemmPacked", bias, b.N, accumulate)
-	checkMatrix("GemmPacked", "A", false, m, b.K, lda, len(a))
+	checkMatrix("GemmPacked", "A", transA, m, b.K, lda, len(a))
 	checkMatrix("GemmPacked", "C", false, m, b.N, ldc, len(c))
 	if m == 0 || b.N == 0 {
 		return
 	}
 	count(m, b.N, b.K)
 	if native[F]() {
-		gemmPackedNative(m, b.N, b.K, ptr(a), lda, ptr(b.data), ptr(c), ldc, ptr(bias), accumulate)
+		gemmPackedNative(transA, m, b.N, b.K, ptr(a), lda, ptr(b.data), b.panel, ptr(c), ldc, ptr(bias), accumulate)
 		return
 	}
-	gemmPackedReference(m, a, lda, b, c, ldc, bias, accumulate)
+	gemmPackedReference(transA, m, a, lda, b, c, ldc, bias, accumulate)
 }
 
 func checkBias[F Float](op string, bias []F, n int, accumulate bool) {

@@ -20,14 +20,14 @@ enum {
 enum {
 	EXP_B_STORED, // where it lies
 	EXP_B_PACK,   // after packing it
-	EXP_B_PACKED, // which exp_pack has packed; ldb and trans_b have no meaning
+	EXP_B_PACKED, // which exp_pack has packed into panels of ldb rows; trans_b has no meaning
 };
 
 // See gemm.go. scratch is [EXP_SCRATCH] where A or B is to be packed.
 void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
               int64_t ldb, float *c, int64_t ldc, const float *bias, int accumulate, int pack_a, int how_b,
               float *scratch);
-void exp_pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, float *dst);
+void exp_pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, float *dst, int64_t panel);
 
 // Where the chain of an element of C starts.
 enum { EXP_FROM_ZERO, EXP_FROM_C, EXP_FROM_BIAS };

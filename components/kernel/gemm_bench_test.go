@@ -22,7 +22,7 @@ func BenchmarkGemmPacked(b *testing.B) {
 			var p Packed[float32]
 			p.Pack(false, s.k, s.n, w, s.n)
 			for b.Loop() {
-				GemmPacked(s.m, x, s.k, &p, c, s.n, bias, false)
+				GemmPacked(false, s.m, x, s.k, &p, c, s.n, bias, false)
 			}
 			report(b, s.m, s.n, s.k)
 		})

@@ -83,15 +83,17 @@ func gemmNative(transA, transB bool, m, n, k int, a *C.float, lda int, b *C.floa
 	if m > n && g.howB == C.EXP_B_PACK && m >= 2*unitPacking && Threads() > 1 {
 		all := packedPool.Get().(*Packed[float32])
 		defer packedPool.Put(all)
-		all.data = alignedSlice(all.data, units(n, panelSize)*panelSize*k)
-		packNative(transB, k, n, b, ldb, ptr(all.data))
-		g.b, g.howB = ptr(all.data), C.EXP_B_PACKED
+		all.data = alignedSlice(all.data, PackedSize(k, n))
+		packNative(transB, k, n, b, ldb, ptr(all.data), k)
+		g.b, g.ldb, g.howB = ptr(all.data), k, C.EXP_B_PACKED
 	}
 	g.multiply()
 }
 
-func gemmPackedNative(m, n, k int, a *C.float, lda int, b, c *C.float, ldc int, bias *C.float, accumulate bool) {
-	g := gemm{m: m, n: n, k: k, a: a, lda: lda, b: b, c: c, ldc: ldc, bias: bias, accumulate: accumulate, howB: C.EXP_B_PACKED}
+func gemmPackedNative(transA bool, m, n, k int, a *C.float, lda int, b *C.float, panel int, c *C.float, ldc int, bias *C.float, accumulate bool) {
+	g := gemm{
+		transA: transA, accumulate: accumulate, m: m, n: n, k: k, a: a, lda: lda, b: b, ldb: panel, c: c, ldc: ldc, bias: bias, howB: C.EXP_B_PACKED,
+	}
 	g.multiply()
 }
 
@@ -99,7 +101,7 @@ func gemmPackedNative(m, n, k int, a *C.float, lda int, b, c *C.float, ldc int, 
 func (g gemm) multiply() {
 	g.byRows = g.m > g.n
 	if g.transA {
-		g.packA = g.lda > directStride
+		g.packA = g.lda > directStride && g.howB != C.EXP_B_PACKED
 	} else {
 		g.packA = g.lda%aliasing == 0 && g.m > directA && g.n >= unitPacking
 	}
@@ -148,10 +150,7 @@ func (g gemm) Range(from, to int) {
 	} else {
 		from, to = from*g.unit, min(to*g.unit, g.n)
 		step := 1
-		switch {
-		case g.howB == C.EXP_B_PACKED:
-			step = g.k
-		case g.transB:
+		if g.transB || g.howB == C.EXP_B_PACKED {
 			step = g.ldb
 		}
 		g.b, g.c, g.n = at(g.b, from*step), at(g.c, from), to-from
@@ -201,17 +200,17 @@ func (g *gemm) block(j, n, p, k int, space *C.float) {
 
 // pack is Pack in units of panels.
 type pack struct {
-	trans  bool
-	k, n   int
-	b, dst *C.float
-	ldb    int
+	trans      bool
+	k, n       int
+	b, dst     *C.float
+	ldb, panel int
 }
 
 // packedPerNanosecond is how many elements one core packs, about.
 const packedPerNanosecond = 1
 
-func packNative(trans bool, k, n int, b *C.float, ldb int, dst *C.float) {
-	packs.parallel(units(n, panelSize), k*n/packedPerNanosecond, pack{trans, k, n, b, dst, ldb})
+func packNative(trans bool, k, n int, b *C.float, ldb int, dst *C.float, panel int) {
+	packs.parallel(units(n, panelSize), k*n/packedPerNanosecond, pack{trans, k, n, b, dst, ldb, panel})
 }
 
 // Range packs panels.
@@ -221,7 +220,7 @@ func (p pack) Range(from, to int) {
 	if p.trans {
 		step = p.ldb
 	}
-	C.exp_pack(cBool(p.trans), C.int64_t(p.k), C.int64_t(to-from), at(p.b, from*step), C.int64_t(p.ldb), at(p.dst, from*p.k))
+	C.exp_pack(cBool(p.trans), C.int64_t(p.k), C.int64_t(to-from), at(p.b, from*step), C.int64_t(p.ldb), at(p.dst, from*p.panel), C.int64_t(p.panel))
 }
 
 // rowCopy copies rows of n elements.

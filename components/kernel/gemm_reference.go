@@ -32,16 +32,16 @@ func chainStart[F Float](bias []F, accumulate bool, j int, c F) F {
 	return 0
 }
 
-// packReference is the reference twin of Packed.Pack: dst is [ceil(N/16),K,16].
-func packReference[F Float](trans bool, k, n int, b []F, ldb int, dst []F) {
+// packReference is the reference twin of Packed.Pack: dst is [ceil(N/16),panel,16],
+// of which it writes the first K rows.
+func packReference[F Float](trans bool, k, n int, b []F, ldb int, dst []F, panel int) {
 	stepB, colB := ldb, 1
 	if trans {
 		stepB, colB = 1, ldb
 	}
 	for first := 0; first < n; first += panelSize {
-		panel := dst[first*k : (first+panelSize)*k]
 		for p := range k {
-			row := panel[p*panelSize : (p+1)*panelSize]
+			row := dst[first*panel+p*panelSize:][:panelSize]
 			for j := range row {
 				row[j] = 0
 				if first+j < n {
@@ -53,13 +53,17 @@ func packReference[F Float](trans bool, k, n int, b []F, ldb int, dst []F) {
 }
 
 // gemmPackedReference is the reference twin of GemmPacked.
-func gemmPackedReference[F Float](m int, a []F, lda int, b *Packed[F], c []F, ldc int, bias []F, accumulate bool) {
+func gemmPackedReference[F Float](transA bool, m int, a []F, lda int, b *Packed[F], c []F, ldc int, bias []F, accumulate bool) {
+	rowA, stepA := lda, 1
+	if transA {
+		rowA, stepA = 1, lda
+	}
 	for i := range m {
 		for j := range b.N {
-			panel := b.data[j/panelSize*b.K*panelSize:]
+			panel := b.data[j/panelSize*b.panel*panelSize:]
 			sum := chainStart(bias, accumulate, j, c[i*ldc+j])
 			for p := range b.K {
-				sum = fma(a[i*lda+p], panel[p*panelSize+j%panelSize], sum)
+				sum = fma(a[i*rowA+p*stepA], panel[p*panelSize+j%panelSize], sum)
 			}
 			c[i*ldc+j] = sum
 		}

@@ -85,26 +85,42 @@ func (p product) check(t *testing.T, rng *rand.Rand) {
 			t.Fatalf("gemmReference %v: element %d of c is %x, want %x", p, i, want[i], filled[i])
 		}
 	}
-	if p.transA {
-		return
-	}
-
 	var packed, packedReference Packed[float32]
 	packed.Pack(p.transB, p.k, p.n, b, ldb)
 	packedReference.data = make([]float32, len(packed.data))
-	packReference(p.transB, p.k, p.n, b, ldb, packedReference.data)
+	packReference(p.transB, p.k, p.n, b, ldb, packedReference.data, p.k)
 	if i := firstDifference(packed.data, packedReference.data); i >= 0 {
 		t.Fatalf("Pack %v: element %d is %x, want %x", p, i, packed.data[i], packedReference.data[i])
 	}
 	copy(got, c)
-	GemmPacked(p.m, a, lda, &packed, got, ldc, bias, p.accumulate)
+	GemmPacked(p.transA, p.m, a, lda, &packed, got, ldc, bias, p.accumulate)
 	if i := firstDifference(got, want); i >= 0 {
 		t.Fatalf("GemmPacked %v: element %d of c is %x, want %x", p, i, got[i], want[i])
 	}
 	copy(got, c)
-	gemmPackedReference(p.m, a, lda, &packed, got, ldc, bias, p.accumulate)
+	gemmPackedReference(p.transA, p.m, a, lda, &packed, got, ldc, bias, p.accumulate)
 	if i := firstDifference(got, want); i >= 0 {
 		t.Fatalf("gemmPackedReference %v: element %d of c is %x, want %x", p, i, got[i], want[i])
+	}
+	if p.transB {
+		return
+	}
+
+	// As the last rows of a larger matrix, which come there from the last on.
+	before, half := rng.IntN(3), p.k/2
+	larger := NewPacked(before+p.k, p.n, make([]float32, PackedSize(before+p.k, p.n)))
+	larger.PackRows(before+half, p.k-half, b[min(half*ldb, len(b)):], ldb)
+	larger.PackRows(before, half, b, ldb)
+	last := larger.From(before)
+	copy(got, c)
+	GemmPacked(p.transA, p.m, a, lda, &last, got, ldc, bias, p.accumulate)
+	if i := firstDifference(got, want); i >= 0 {
+		t.Fatalf("GemmPacked %v of the last rows: element %d of c is %x, want %x", p, i, got[i], want[i])
+	}
+	copy(got, c)
+	gemmPackedReference(p.transA, p.m, a, lda, &last, got, ldc, bias, p.accumulate)
+	if i := firstDifference(got, want); i >= 0 {
+		t.Fatalf("gemmPackedReference %v of the last rows: element %d of c is %x, want %x", p, i, got[i], want[i])
 	}
 }
 
@@ -176,7 +192,7 @@ func TestProductsSpecialValues(t *testing.T) {
 			// A bias of -0 keeps its sign when nothing is added.
 			var empty Packed[float32]
 			empty.Pack(false, 0, 3, nil, 3)
-			GemmPacked(2, nil, 0, &empty, c, 3, []float32{negZero, nan, 5}, false)
+			GemmPacked(false, 2, nil, 0, &empty, c, 3, []float32{negZero, nan, 5}, false)
 			if want := []float32{negZero, nan, 5, negZero, nan, 5}; firstDifference(c, want) >= 0 {
 				t.Errorf("product with K=0 is %v, want the bias, %v", c, want)
 			}
@@ -235,7 +251,7 @@ func TestGemmFloat64(t *testing.T) {
 		}
 		var packed Packed[float64]
 		packed.Pack(c.transB, 3, 2, b, ldb)
-		GemmPacked(2, a, 3, &packed, got, 2, []float64{100, 200}, false)
+		GemmPacked(false, 2, a, 3, &packed, got, 2, []float64{100, 200}, false)
 		for i, v := range []float64{100, 200, 100, 200} {
 			if got[i] != c.want[i]+v {
 				t.Errorf("GemmPacked with bias: element %d is %g, want %g", i, got[i], c.want[i]+v)
@@ -264,7 +280,7 @@ func TestProductsAllocateNothing(t *testing.T) {
 		usePath(t, path)
 		if allocs := testing.AllocsPerRun(100, func() {
 			p.Pack(true, k, n, b, k)
-			GemmPacked(m, a, k, &p, c, n, bias, false)
+			GemmPacked(false, m, a, k, &p, c, n, bias, false)
 			Gemm(false, false, 8, n, k, a, k, b, n, c, n, nil, true)
 		}); allocs != 0 {
 			t.Errorf("%v: Pack, GemmPacked and a small Gemm allocate %g times", path, allocs)
@@ -319,10 +335,12 @@ func TestWrongSizesPanic(t *testing.T) {
 		{"b transposed", "Gemm: B is stored [2 10] with leading dimension 9", func() { Gemm(false, true, 2, 2, 10, x, 10, x, 9, x, 2, nil, false) }},
 		{"c stride", "Gemm: C is stored [2 5] with leading dimension 4", func() { Gemm(false, false, 2, 5, 3, x, 3, x, 5, x, 4, nil, false) }},
 		{"pack", "Pack: B is stored [30 4]", func() { p.Pack(false, 30, 4, x, 4) }},
-		{"packed a", "GemmPacked: A is stored [2 4]", func() { GemmPacked(2, x, 3, &p, x, 5, nil, false) }},
+		{"pack rows", "PackRows: rows 2 to 5 of K=4", func() { p.PackRows(2, 3, x, 5) }},
+		{"packed memory", "NewPacked: memory has 63 elements; want at least 64", func() { NewPacked(4, 5, x[:63]) }},
+		{"packed a", "GemmPacked: A is stored [2 4]", func() { GemmPacked(false, 2, x, 3, &p, x, 5, nil, false) }},
 		{"gemm bias", "Gemm: bias has 4 elements for N=5", func() { Gemm(false, false, 2, 5, 4, x, 4, x, 5, x, 5, x[:4], false) }},
-		{"bias short", "GemmPacked: bias has 4 elements for N=5", func() { GemmPacked(2, x, 4, &p, x, 5, x[:4], false) }},
-		{"bias and accumulate", "accumulate is true", func() { GemmPacked(2, x, 4, &p, x, 5, x[:5], true) }},
+		{"bias short", "GemmPacked: bias has 4 elements for N=5", func() { GemmPacked(false, 2, x, 4, &p, x, 5, x[:4], false) }},
+		{"bias and accumulate", "accumulate is true", func() { GemmPacked(false, 2, x, 4, &p, x, 5, x[:5], true) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			defer func() {

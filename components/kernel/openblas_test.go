@@ -24,7 +24,7 @@ func BenchmarkOpenBLAS(b *testing.B) {
 			var p Packed[float32]
 			p.Pack(false, s.k, s.n, w, s.n)
 			compare(b, 2*float64(s.m*s.n*s.k),
-				func() { GemmPacked(s.m, x, s.k, &p, c, s.n, nil, false) },
+				func() { GemmPacked(false, s.m, x, s.k, &p, c, s.n, nil, false) },
 				func() { openblasGemm(false, false, s.m, s.n, s.k, x, s.k, w, s.n, c, s.n) })
 		})
 	}

@@ -209,7 +209,7 @@ func parallelAllocatesNothing(t *testing.T, threads int) {
 	r := &recorded{units: make([]atomic.Int32, 10)}
 	step := func() {
 		p.Pack(true, k, n, b, k)
-		GemmPacked(m, a, k, &p, c, n, bias, false)
+		GemmPacked(false, m, a, k, &p, c, n, bias, false)
 		Gemm(true, true, m, n, k, a, m, b, k, c, n, nil, true)
 		Parallel(10, 100_000, r)
 	}
@@ -275,15 +275,12 @@ func splitOperations() (names []string, results [][]float32) {
 			Gemm(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, nil, accumulate)
 			result("Gemm "+name, c)
 		}
-		if transA {
-			return
-		}
 		var p Packed[float32]
 		p.Pack(transB, k, n, b, ldb)
 		result("Pack "+name, p.data)
 		c, d := random(m*ldc), random(m*ldc)
-		GemmPacked(m, a, lda, &p, c, ldc, bias, false)
-		GemmPacked(m, a, lda, &p, d, ldc, nil, true)
+		GemmPacked(transA, m, a, lda, &p, c, ldc, bias, false)
+		GemmPacked(transA, m, a, lda, &p, d, ldc, nil, true)
 		result("GemmPacked "+name, c, d)
 	}
 	for _, s := range []struct{ m, n, k int }{
@@ -421,7 +418,7 @@ func BenchmarkParallel(b *testing.B) {
 			x, w, c := make([]float32, s.m*s.k), make([]float32, s.k*s.n), make([]float32, s.m*s.n)
 			var p Packed[float32]
 			p.Pack(false, s.k, s.n, w, s.n)
-			run(fmt.Sprintf("packed/%dx%dx%d", s.m, s.n, s.k), func() { GemmPacked(s.m, x, s.k, &p, c, s.n, nil, false) })
+			run(fmt.Sprintf("packed/%dx%dx%d", s.m, s.n, s.k), func() { GemmPacked(false, s.m, x, s.k, &p, c, s.n, nil, false) })
 		}
 		for _, s := range []struct{ m, n, k int }{{1024, 256, 1280}, {2048, 512, 1280}, {512, 2048, 1280}} {
 			x, w, c := make([]float32, s.m*s.k), make([]float32, s.k*s.n), make([]float32, s.m*s.n)

@@ -172,15 +172,15 @@ func (op *unrollOp[F]) step(step, hidden int, weight *kernel.Packed[F], zero, sc
 	}
 	switch {
 	case op.LayerNorm:
-		kernel.GemmPacked(n, hPrev, hidden, weight, wide(op.hiddenNorm.x), width, nil, false)
+		kernel.GemmPacked(false, n, hPrev, hidden, weight, wide(op.hiddenNorm.x), width, nil, false)
 		op.hiddenNorm.forward(hiddens, from/hidden, to/hidden)
 		if op.kind != gru {
 			kernel.AddTo(gates, hiddens)
 		}
 	case op.kind == gru:
-		kernel.GemmPacked(n, hPrev, hidden, weight, hiddens, width, autodiff.Values[F](op.biasHH), false)
+		kernel.GemmPacked(false, n, hPrev, hidden, weight, hiddens, width, autodiff.Values[F](op.biasHH), false)
 	case !first:
-		kernel.GemmPacked(n, hPrev, hidden, weight, gates, width, nil, true)
+		kernel.GemmPacked(false, n, hPrev, hidden, weight, gates, width, nil, true)
 	}
 	switch op.kind {
 	case rnn:
@@ -375,7 +375,7 @@ func (op *unrollOp[F]) stepBackward(step, hidden int, weight *kernel.Packed[F], 
 		op.hiddenNorm.backward(wide(dHiddens), wide(du), from/hidden, to/hidden)
 	}
 	if dh0Wanted {
-		kernel.GemmPacked(n, wide(dHiddens), width, weight, dhPrev, hidden, nil, true)
+		kernel.GemmPacked(false, n, wide(dHiddens), width, weight, dhPrev, hidden, nil, true)
 	}
 }
 

@@ -274,7 +274,7 @@ func newPeak(n int) *peak {
 }
 
 func (p *peak) multiply() {
-	kernel.GemmPacked(peakSize, p.a, peakSize, &p.b, p.c, peakSize, nil, false)
+	kernel.GemmPacked(false, peakSize, p.a, peakSize, &p.b, p.c, peakSize, nil, false)
 }
 
 // measure multiplies for a time, once at least. The time is that of a step: in one
