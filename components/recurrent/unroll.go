@@ -312,8 +312,7 @@ func (op *unrollOp[F]) Backward() {
 	if op.LayerNorm {
 		op.inputNorm.backward(dInputs, da, 0, total)
 	} else {
-		kernel.SumRows(autodiff.Grad[F](op.biasIH), total, width, da, width)
-		kernel.SumRows(autodiff.Grad[F](op.biasHH), total, width, du, width)
+		op.biasBackward(da, du, total, width)
 	}
 	dW, first := autodiff.GradToWrite[F](op.weightIH)
 	kernel.Gemm(true, false, width, in, total, dInputs, width, op.inputs, in, dW, in, nil, !first)
@@ -327,6 +326,24 @@ func (op *unrollOp[F]) Backward() {
 			kernel.ScatterStridedAdd(total, in, all, in, dx, in, op.direction(op.reverse))
 		}
 	}
+}
+
+// biasBackward adds up the steps, once where the gradients of b and c are the same.
+func (op *unrollOp[F]) biasBackward(da, du []F, total, width int) {
+	db, first := autodiff.GradToWrite[F](op.biasIH)
+	if first {
+		clear(db)
+	}
+	dc, firstToo := autodiff.GradToWrite[F](op.biasHH)
+	kernel.SumRows(db, total, width, da, width)
+	if first && firstToo && op.kind != gru {
+		copy(dc, db)
+		return
+	}
+	if firstToo {
+		clear(dc)
+	}
+	kernel.SumRows(dc, total, width, du, width)
 }
 
 func (op *unrollOp[F]) stepBackward(step, hidden int, weight *kernel.Packed[F], dhAll, dc, da, du, dHiddens, dh0, zero, scratch []F) {
