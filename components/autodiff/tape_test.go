@@ -525,3 +525,53 @@ func TestPointer(t *testing.T) {
 		t.Errorf("the smoothed loss is %v, want %v", l, want)
 	}
 }
+
+// Parts share the gradient of the whole, whichever is reached first, and what
+// nothing has reached is zero.
+func TestGradientOfParts(t *testing.T) {
+	const whole = 3 // as a part
+	for _, c := range []struct {
+		reached []int  // parts of two rows, in order
+		first   []bool // nothing had reached it
+		has     []bool // a gradient, in the end
+	}{
+		{[]int{2, 1, 0}, []bool{true, true, true}, []bool{true, true, true, true}},
+		{[]int{0, 1, 2}, []bool{true, true, true}, []bool{true, true, true, true}},
+		{[]int{2, 2, 1}, []bool{true, false, true}, []bool{false, true, true, true}},
+		{[]int{0, 2, 1}, []bool{true, false, false}, []bool{true, true, true, true}},
+		{[]int{1}, []bool{true}, []bool{false, true, false, true}},
+		{[]int{1, whole, 0}, []bool{true, false, false}, []bool{true, true, true, true}},
+		{[]int{whole, 2}, []bool{true, false}, []bool{true, true, true, true}},
+	} {
+		tape := autodiff.NewTape(autodiff.Float32)
+		tape.Poison()
+		tape.Reset(true, true)
+		x := tape.New(6, 2)
+		parts := []*autodiff.Var{x.Part(0, 2), x.Part(1, 5).Part(1, 2), x.Part(4, 2), x}
+		want := make([]float32, 12)
+		for i, n := range c.reached {
+			grad, first := autodiff.GradToWrite[float32](parts[n])
+			if first != c.first[i] {
+				t.Errorf("%v: part %d is reached first: %v", c.reached, n, first)
+			}
+			for j := range grad {
+				if first {
+					grad[j] = 0
+				}
+				grad[j] += float32(n + 1)
+				want[n%whole*4+j] += float32(n + 1)
+			}
+		}
+		for n, part := range parts {
+			if part.HasGrad() != c.has[n] {
+				t.Errorf("%v: part %d has a gradient: %v", c.reached, n, part.HasGrad())
+			}
+		}
+		if got := x.GradFloat32s(); !slices.Equal(got, want) {
+			t.Errorf("%v: the gradient is %v, want %v", c.reached, got, want)
+		}
+		if got := parts[1].GradFloat32s(); !slices.Equal(got, want[4:8]) {
+			t.Errorf("%v: that of the second part is %v, want %v", c.reached, got, want[4:8])
+		}
+	}
+}
