@@ -162,13 +162,10 @@ func (g gemm) Range(from, to int) {
 		defer scratchPool.Put(s)
 		space = &s[0]
 	}
-	// A block of the summed indices and, where B is packed on the way, of columns is a
-	// call, so that a call is short.
-	blockN, blockK := g.n, max(1, g.k)
-	if g.howB != C.EXP_B_PACKED {
-		blockK = even(g.k, C.EXP_BLOCK_K)
-	}
-	if g.howB == C.EXP_B_PACK {
+	// A block of the summed indices and, where an operand is packed on the way, of
+	// columns is a call, so that a call is short.
+	blockN, blockK := g.n, even(g.k, C.EXP_BLOCK_K)
+	if space != nil {
 		blockN = C.EXP_BLOCK_N
 	}
 	for j := 0; j < g.n; j += blockN {
@@ -188,7 +185,10 @@ func (g *gemm) block(j, n, p, k int, space *C.float) {
 	if g.transA {
 		fromA = p * g.lda
 	}
-	if g.transB {
+	switch {
+	case g.howB == C.EXP_B_PACKED:
+		fromB = j*g.ldb + p*panelSize
+	case g.transB:
 		fromB = j*g.ldb + p
 	}
 	if p > 0 {
