@@ -1,7 +1,6 @@
-// The vectors of a row are independent, but so long in each other's way that the
-// processor does not see the next before the last is nearly done: the compiler is to
-// mix them.
-#ifndef __clang__
+// A tanh is a long chain, and the processor looks ahead over few of them: the compiler
+// is to mix the instructions of independent vectors, which GCC does not do by itself.
+#if defined(__x86_64__) && !defined(__clang__)
 #pragma GCC optimize("schedule-insns", "sched-pressure")
 #endif
 
