@@ -1,10 +1,8 @@
 package kernel
 
 /*
-#cgo noescape exp_scatter_add
-#cgo nocallback exp_scatter_add
-#cgo noescape exp_gather_add
-#cgo nocallback exp_gather_add
+#cgo noescape exp_add_indexed
+#cgo nocallback exp_add_indexed
 #include "gather.h"
 */
 import "C"
@@ -38,7 +36,7 @@ func ScatterAdd[F Float](rows, d int, table, src []F, ids []int32) {
 	checkSizes(op, rows, d)
 	checkLength(op, "src", len(src), rows*d)
 	checkIndex(op, "table", rows, d, d, len(table), ids, 0)
-	scatterAdd(rows, d, table, d, src, d, ids)
+	addIndexed(rows, d, table, d, ids[:rows], src, d, nil)
 }
 
 // GatherStrided copies the rows of src that index [rows] names to the rows of
@@ -78,14 +76,7 @@ func GatherStridedAdd[F Float](rows, d int, dst []F, ldDst int, src []F, ldSrc i
 	checkSizes(op, rows, d)
 	checkMatrix(op, "dst", false, rows, d, ldDst, len(dst))
 	checkIndex(op, "src", rows, d, ldSrc, len(src), index, -1)
-	if d == 0 {
-		return
-	}
-	if native[F]() {
-		gathers.parallel(units(d, unitColumns), rows*d/4, gather{rows, d, ptr(dst), ldDst, ptr(src), ldSrc, intPtr(index)})
-		return
-	}
-	gatherAddReference(rows, d, dst, ldDst, src, ldSrc, index)
+	addIndexed(rows, d, dst, ldDst, nil, src, ldSrc, index[:rows])
 }
 
 // ScatterStrided copies the rows of src to the rows of dst that index [rows] names,
@@ -125,65 +116,53 @@ func ScatterStridedAdd[F Float](rows, d int, dst []F, ldDst int, src []F, ldSrc 
 	checkSizes(op, rows, d)
 	checkMatrix(op, "src", false, rows, d, ldSrc, len(src))
 	checkIndex(op, "dst", rows, d, ldDst, len(dst), index, -1)
-	scatterAdd(rows, d, dst, ldDst, src, ldSrc, index)
+	addIndexed(rows, d, dst, ldDst, index[:rows], src, ldSrc, nil)
 }
 
-// scatterAdd is ScatterAdd and ScatterStridedAdd of sizes that fit.
-func scatterAdd[F Float](rows, d int, dst []F, ldDst int, src []F, ldSrc int, index []int32) {
+// addIndexed is dst[to[r]] += src[from[r]] for r < rows, in sizes that fit, where nil
+// names row r and -1 none.
+func addIndexed[F Float](rows, d int, dst []F, ldDst int, to []int32, src []F, ldSrc int, from []int32) {
 	if d == 0 {
 		return
 	}
 	if native[F]() {
-		scatters.parallel(units(d, unitColumns), rows*d/4, scatter{rows, d, ptr(dst), ldDst, ptr(src), ldSrc, intPtr(index)})
+		indexedAdds.parallel(units(d, unitColumns), rows*d/4, indexedAdd{rows, d, ptr(dst), ldDst, intPtr(to), ptr(src), ldSrc, intPtr(from)})
 		return
 	}
-	scatterAddReference(rows, d, dst, ldDst, src, ldSrc, index)
+	addIndexedReference(rows, d, dst, ldDst, to, src, ldSrc, from)
 }
 
-var (
-	scatters calls[scatter]
-	gathers  calls[gather]
-)
+var indexedAdds calls[indexedAdd]
 
-type scatter struct {
+type indexedAdd struct {
 	rows, d int
 	dst     *C.float
 	ldDst   int
+	to      *C.int32_t
 	src     *C.float
 	ldSrc   int
-	index   *C.int32_t
+	from    *C.int32_t
 }
 
 // Range adds units of columns.
-func (s scatter) Range(from, to int) {
-	from, to = from*unitColumns, min(to*unitColumns, s.d)
-	C.exp_scatter_add(C.int64_t(s.rows), C.int64_t(to-from), at(s.dst, from), C.int64_t(s.ldDst), at(s.src, from), C.int64_t(s.ldSrc), s.index)
+func (a indexedAdd) Range(from, to int) {
+	from, to = from*unitColumns, min(to*unitColumns, a.d)
+	C.exp_add_indexed(C.int64_t(a.rows), C.int64_t(to-from), at(a.dst, from), C.int64_t(a.ldDst), a.to, at(a.src, from), C.int64_t(a.ldSrc), a.from)
 }
 
-type gather scatter
-
-// Range adds units of columns.
-func (g gather) Range(from, to int) {
-	from, to = from*unitColumns, min(to*unitColumns, g.d)
-	C.exp_gather_add(C.int64_t(g.rows), C.int64_t(to-from), at(g.dst, from), C.int64_t(g.ldDst), at(g.src, from), C.int64_t(g.ldSrc), g.index)
-}
-
-func gatherAddReference[F Float](rows, d int, dst []F, ldDst int, src []F, ldSrc int, index []int32) {
-	for r, i := range index[:rows] {
-		if i >= 0 {
-			row := dst[r*ldDst : r*ldDst+d]
-			addReference(row, row, src[int(i)*ldSrc:])
+func addIndexedReference[F Float](rows, d int, dst []F, ldDst int, to []int32, src []F, ldSrc int, from []int32) {
+	for r := range rows {
+		i, j := r, r
+		if to != nil {
+			i = int(to[r])
 		}
-	}
-}
-
-func scatterAddReference[F Float](rows, d int, dst []F, ldDst int, src []F, ldSrc int, index []int32) {
-	for r, i := range index[:rows] {
-		if i < 0 {
-			continue
+		if from != nil {
+			j = int(from[r])
 		}
-		row := dst[int(i)*ldDst : int(i)*ldDst+d]
-		addReference(row, row, src[r*ldSrc:])
+		if i >= 0 && j >= 0 {
+			row := dst[i*ldDst : i*ldDst+d]
+			addReference(row, row, src[j*ldSrc:])
+		}
 	}
 }
 

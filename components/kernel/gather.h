@@ -5,9 +5,9 @@
 
 #include "kernel.h"
 
-void exp_scatter_add(int64_t rows, int64_t d, float *dst, int64_t ld_dst, const float *src, int64_t ld_src,
-                     const int32_t *index);
-void exp_gather_add(int64_t rows, int64_t d, float *dst, int64_t ld_dst, const float *src, int64_t ld_src,
-                    const int32_t *index);
+// exp_add_indexed is dst[to[r]] += src[from[r]] for r < rows, where NULL names row r and
+// -1 none.
+void exp_add_indexed(int64_t rows, int64_t d, float *dst, int64_t ld_dst, const int32_t *to, const float *src, int64_t ld_src,
+                  const int32_t *from);
 
 #endif

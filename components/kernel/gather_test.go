@@ -25,12 +25,12 @@ func TestRowsEqualReference(t *testing.T) {
 		want := slices.Clone(dst)
 		ids := randomIndex(rng, rows, n, 0)
 		ScatterAdd(rows, d, dst, src, ids)
-		scatterAddReference(rows, d, want, d, src, d, ids)
+		addIndexedReference(rows, d, want, d, ids, src, d, nil)
 		same(t, "ScatterAdd", d, dst, want)
 		index := randomIndex(rng, rows, n, -1)
 		ScatterStridedAdd(rows, d, dst, ldDst, src, ldSrc, index)
 		if d > 0 {
-			scatterAddReference(rows, d, want, ldDst, src, ldSrc, index)
+			addIndexedReference(rows, d, want, ldDst, index, src, ldSrc, nil)
 		}
 		same(t, "ScatterStridedAdd", d, dst, want)
 		rowsOf := awkward(rng, rows*ldSrc)
@@ -38,7 +38,7 @@ func TestRowsEqualReference(t *testing.T) {
 		index = randomIndex(rng, rows, n, -1)
 		GatherStridedAdd(rows, d, rowsOf, ldSrc, dst, ldDst, index)
 		if d > 0 {
-			gatherAddReference(rows, d, want, ldSrc, dst, ldDst, index)
+			addIndexedReference(rows, d, want, ldSrc, nil, dst, ldDst, index)
 		}
 		same(t, "GatherStridedAdd", d, rowsOf, want)
 	})
