@@ -466,8 +466,13 @@ func TestYieldLetsTheSchedulerRun(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	var ran atomic.Bool
 	go ran.Store(true)
-	yield(int(turnTime) + 1)
-	if !ran.Load() {
-		t.Error("a goroutine that was ready did not run before the work of a turn began")
+	// Every 61st turn the scheduler prefers who has just made way, and a collection may
+	// take one.
+	for range 10 {
+		yield(int(turnTime) + 1)
+		if ran.Load() {
+			return
+		}
 	}
+	t.Error("a goroutine that was ready did not run before the work of ten turns began")
 }
