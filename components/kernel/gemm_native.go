@@ -76,7 +76,6 @@ var (
 func gemmNative(transA, transB bool, m, n, k int, a *C.float, lda int, b *C.float, ldb int, c *C.float, ldc int, bias *C.float, accumulate bool) {
 	g := gemm{
 		transA: transA, transB: transB, accumulate: accumulate, m: m, n: n, k: k, a: a, lda: lda, b: b, ldb: ldb, c: c, ldc: ldc, bias: bias,
-		packA: transA && lda > directStride,
 	}
 	if transB || m > directB && ldb > directStride {
 		g.howB = C.EXP_B_PACK
@@ -91,8 +90,6 @@ func gemmNative(transA, transB bool, m, n, k int, a *C.float, lda int, b *C.floa
 	g.multiply()
 }
 
-// A transposed A is read where it lies: packing it beside a B that is packed already
-// costs as much as it saves.
 func gemmPackedNative(transA bool, m, n, k int, a *C.float, lda int, b *C.float, panel int, c *C.float, ldc int, bias *C.float, accumulate bool) {
 	g := gemm{
 		transA: transA, accumulate: accumulate, m: m, n: n, k: k, a: a, lda: lda, b: b, ldb: panel, c: c, ldc: ldc, bias: bias, howB: C.EXP_B_PACKED,
@@ -103,9 +100,7 @@ func gemmPackedNative(transA bool, m, n, k int, a *C.float, lda int, b *C.float,
 // multiply multiplies in units, with B where howB says.
 func (g gemm) multiply() {
 	g.byRows = g.m > g.n
-	if !g.transA {
-		g.packA = g.lda%aliasing == 0 && g.m > directA && g.n >= unitPacking
-	}
+	g.packA = g.transA && g.lda > directStride || !g.transA && g.lda%aliasing == 0 && g.m > directA && g.n >= unitPacking
 	size := g.n
 	g.unit = unitColumns
 	if g.byRows {
