@@ -84,12 +84,13 @@ static void copy_rows(int64_t rows, int64_t cols, const float *src, int64_t lds,
 }
 
 void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-              int64_t ldb, float *c, int64_t ldc, const float *bias, int accumulate, int pack_a, int how_b,
+              int64_t ldb, float *c, int64_t ldc, const float *bias, int accumulate, int pack_a, int how_b, int64_t rest,
               float *scratch) {
 	int64_t row_a = trans_a ? 1 : lda, step_a = trans_a ? lda : 1;
 	float *scratch_a = pack_a ? scratch + EXP_BLOCK_K * EXP_BLOCK_N : NULL;
 	int64_t block_n = how_b == EXP_B_PACK ? EXP_BLOCK_N : n, block_k = even(k, EXP_BLOCK_K), block_m = even(m, EXP_BLOCK_M);
-	struct exp_block t = {.ldc = ldc};
+	struct exp_ahead ahead;
+	struct exp_block t = {.ldc = ldc, .ahead = exp_far && (pack_a || lda % EXP_ALIASING != 0) ? &ahead : NULL};
 	for (int64_t j = 0; j < n; j += block_n) {
 		int64_t nj = min64(n - j, block_n), p = 0;
 		do {
@@ -108,6 +109,14 @@ void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const f
 				int64_t mi = min64(m - i, block_m);
 				const float *ap = a + i * row_a + p * step_a;
 				t.row_a = row_a, t.step_a = step_a;
+				int64_t rows = min64(m - i - mi, block_m), steps = t.k;
+				ahead.row = ap + mi * row_a, ahead.at = 0, ahead.ld = lda;
+				if (rows == 0) { // the first rows again, of the next block of k
+					steps = p + t.k < k ? min64(k - p - t.k, block_k) : min64(rest, block_k);
+					if (steps > 0) rows = min64(m, block_m), ahead.row = a + (p + t.k) * step_a;
+				}
+				ahead.rows = trans_a ? steps : rows, ahead.cols = trans_a ? rows : steps;
+				if (ahead.cols == 0) ahead.rows = 0;
 				if (pack_a && trans_a) {
 					copy_rows(t.k, mi, ap, lda, scratch_a, EXP_LD_TRANSPOSED_A);
 					ap = scratch_a, t.step_a = EXP_LD_TRANSPOSED_A;

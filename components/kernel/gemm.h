@@ -10,6 +10,9 @@ enum {
 	EXP_BLOCK_K = 256,  // summed indices a block: a panel of B, 16 KiB, stays in the first-level cache
 	EXP_BLOCK_M = 192,  // rows of A a block: 192 KiB, stays in the second-level cache
 	EXP_BLOCK_N = 1024, // columns of B packed at a time
+	// Divides the leading dimensions at which the rows that a tile reads of A fall into
+	// one set of the first-level cache.
+	EXP_ALIASING = 1024,
 	// A packed block of A, and of a transposed one, whose rows fall in all sets of the cache.
 	EXP_LD_A = EXP_BLOCK_K + 16,
 	EXP_LD_TRANSPOSED_A = EXP_BLOCK_M + 16,
@@ -24,13 +27,21 @@ enum {
 };
 
 // See gemm.go. scratch is [EXP_SCRATCH] where A or B is to be packed.
+// Of rest summed indices after these, which another call multiplies, A is near then.
 void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-              int64_t ldb, float *c, int64_t ldc, const float *bias, int accumulate, int pack_a, int how_b,
+              int64_t ldb, float *c, int64_t ldc, const float *bias, int accumulate, int pack_a, int how_b, int64_t rest,
               float *scratch);
 void exp_pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, float *dst, int64_t panel);
 
 // Where the chain of an element of C starts.
 enum { EXP_FROM_ZERO, EXP_FROM_C, EXP_FROM_BIAS };
+
+// What the next block reads of A, and tiles fetch while they multiply: rows of cols
+// elements, the first from its element at on.
+struct exp_ahead {
+	const float *row;
+	int64_t ld, rows, cols, at;
+};
 
 // A block of a product: the strides and the range of k that its tiles share.
 struct exp_block {
@@ -41,6 +52,7 @@ struct exp_block {
 	int64_t ldc;
 	int from;
 	int padded; // B may be read up to the end of a panel
+	struct exp_ahead *ahead; // NULL: nothing
 };
 
 // exp_multiply_block is C[M,N] = A[M,K] B[K,N] for one block of k, from where t

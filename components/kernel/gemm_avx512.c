@@ -36,6 +36,21 @@ EXP_INLINE EXP_AVX512 void tile_step(const int rows, const int vectors, const st
 	bs[0] += t->row_b, bs[1] += t->row_b;
 }
 
+// fetch_ahead fetches two lines of what the next block reads of A: so all of it is
+// there in time where C has eight panels of columns or more.
+EXP_INLINE EXP_AVX512 void fetch_ahead(struct exp_ahead *f) {
+	EXP_UNROLL(2)
+	for (int i = 0; i < 2; i++) {
+		if (f->rows == 0) return;
+		_mm_prefetch((const char *)(f->row + f->at), _MM_HINT_T1);
+		f->at += 16;
+		if (f->at >= f->cols) {
+			f->at = 0;
+			if (--f->rows > 0) f->row += f->ld;
+		}
+	}
+}
+
 // tile computes rows by cols of C, where cols fills vectors vectors, the last
 // perhaps in part: a vector is a row of a panel. The constants are chosen so
 // that rows*vectors accumulators, the vectors of B and one element of A stay in
@@ -76,6 +91,7 @@ EXP_INLINE EXP_AVX512 void tile(const int rows, const int vectors, const struct 
 		for (int r = 0; r < rows; r++, next += ldc) {
 			EXP_UNROLL(4)
 			for (int v = 0; v < vectors; v++) _mm_prefetch((const char *)(next + EXP_PANEL * v), _MM_HINT_T1);
+			if (t->ahead) fetch_ahead(t->ahead);
 			for (int i = 0; i < FETCH_STEPS; i++) tile_step(rows, vectors, t, rest, as, bs, acc);
 		}
 	}

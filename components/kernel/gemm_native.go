@@ -39,8 +39,9 @@ const directA = C.EXP_THIN_AVX512
 
 // aliasing divides the leading dimensions at which the rows that a tile reads of A
 // fall into one set of the cache, which holds no more than a few of them, and
-// fewer yet where the core is shared.
-const aliasing = 1024
+// fewer yet where the core is shared: they are packed, but where it costs more
+// to fetch them twice than to wait.
+const aliasing = C.EXP_ALIASING
 
 // multiplyAddsPerNanosecond is what one core does in products, about.
 const multiplyAddsPerNanosecond = 64
@@ -100,7 +101,7 @@ func gemmPackedNative(transA bool, m, n, k int, a *C.float, lda int, b *C.float,
 // multiply multiplies in units, with B where howB says.
 func (g gemm) multiply() {
 	g.byRows = g.m > g.n
-	g.packA = g.transA && g.lda > directStride || !g.transA && g.lda%aliasing == 0 && g.m > directA && g.n >= unitPacking
+	g.packA = g.transA && g.lda > directStride || !g.transA && g.lda%aliasing == 0 && g.m > directA && g.n >= unitPacking && C.exp_far == 0
 	size := g.n
 	g.unit = unitColumns
 	if g.byRows {
@@ -191,7 +192,7 @@ func (g *gemm) block(j, n, p, k int, space *C.float) {
 		bias = nil
 	}
 	C.exp_gemm(cBool(g.transA), cBool(g.transB), C.int64_t(g.m), C.int64_t(n), C.int64_t(k), at(g.a, fromA), C.int64_t(g.lda), at(g.b, fromB), C.int64_t(g.ldb),
-		at(g.c, j), C.int64_t(g.ldc), at(bias, j), cBool(g.accumulate || p > 0), cBool(g.packA), g.howB, space)
+		at(g.c, j), C.int64_t(g.ldc), at(bias, j), cBool(g.accumulate || p > 0), cBool(g.packA), g.howB, C.int64_t(g.k-p-k), space)
 }
 
 // pack is Pack in units of panels.

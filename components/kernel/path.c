@@ -1,8 +1,14 @@
 #include "kernel.h"
 
-int exp_path = EXP_PATH_PORTABLE;
+int exp_path = EXP_PATH_PORTABLE, exp_far = 0;
 
-void exp_set_path(int path) { exp_path = path; }
+void exp_set_path(int path) {
+	exp_path = path;
+#ifdef EXP_X86
+	__builtin_cpu_init();
+	exp_far = path == EXP_PATH_AVX512 && __builtin_cpu_is("intel");
+#endif
+}
 
 int exp_runs_path(int path) {
 	switch (path) {
