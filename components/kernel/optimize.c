@@ -88,6 +88,11 @@ EXP_INLINE EXP_AVX2 void adam_8(int64_t rest, float *w, const float *g, float *m
 
 static EXP_AVX2 void adam_avx2(int64_t n, float *w, const float *g, float *m, float *v, struct exp_adam a) {
 	int64_t i = 0;
+	for (; i + 16 <= n; i += 16) {
+		exp_fetch(w + i), exp_fetch(g + i), exp_fetch(m + i), exp_fetch(v + i);
+		adam_8(8, w + i, g + i, m + i, v + i, &a);
+		adam_8(8, w + i + 8, g + i + 8, m + i + 8, v + i + 8, &a);
+	}
 	for (; i + 8 <= n; i += 8) adam_8(8, w + i, g + i, m + i, v + i, &a);
 	if (i < n) adam_8(n - i, w + i, g + i, m + i, v + i, &a);
 }

@@ -101,6 +101,7 @@ static EXP_AVX2 double sum_squares_avx2(int64_t n, const float *x) {
 	__m256d low[2] = {_mm256_setzero_pd(), _mm256_setzero_pd()}, high[2] = {low[0], low[0]};
 	int64_t i = 0;
 	for (; i + 16 <= n; i += 16) {
+		exp_fetch(x + i);
 		add_squares(low, _mm256_loadu_ps(x + i));
 		add_squares(high, _mm256_loadu_ps(x + i + 8));
 	}
