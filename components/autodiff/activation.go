@@ -136,7 +136,7 @@ type reluLinearOp[F kernel.Float] struct{ h, w, b, y *Var }
 func reluLinear[F kernel.Float](t *Tape, h, w, b, y *Var) {
 	rows, in := h.Rows(), w.Dim(1)
 	kernel.Relu(Values[F](h), Values[F](h))
-	Multiply(rows, Values[F](h), Columns{Var: w}, in, true, Values[F](y), Values[F](b), false)
+	Multiply(rows, Values[F](h), in, Columns{Var: w}, in, true, Values[F](y), w.Dim(0), Values[F](b), false)
 	if t.recording {
 		op := Record[reluLinearOp[F]](t)
 		op.h, op.w, op.b, op.y = h, w, b, y
@@ -156,7 +156,7 @@ func (op *reluLinearOp[F]) Backward() {
 	}
 	t, rows, in, out := op.y.storage.tape, op.h.Rows(), op.w.Dim(1), op.w.Dim(0)
 	h, dy := Values[F](op.h), Grad[F](op.y)
-	linearWeightBackward(Columns{Var: op.w}, op.b, rows, in, h, dy)
+	linearWeightBackward(Columns{Var: op.w}, op.b, rows, in, h, dy, out)
 	if op.h.Constant() {
 		return
 	}

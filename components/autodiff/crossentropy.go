@@ -25,7 +25,7 @@ func crossEntropy[F kernel.Float](t *Tape, logits *Var, targets []int32, smoothi
 	if t.recording {
 		gradient = Floats[F](t, n*v)
 	}
-	kernel.CrossEntropy(n, v, Values[F](logits), targets, -1, F(smoothing), 1/F(n), gradient, losses)
+	kernel.CrossEntropy(n, v, Values[F](logits), v, targets, -1, F(smoothing), 1/F(n), gradient, losses)
 	loss := mean(t, losses)
 	if t.recording {
 		op := Record[crossEntropyOp[F]](t)
@@ -58,18 +58,18 @@ func LinearCrossEntropy(t *Tape, x, w, b *Var, targets []int32, smoothing float6
 
 type linearCrossEntropyOp[F kernel.Float] struct {
 	x, w, b, loss *Var
-	dLogits       []F // of the loss, [rows, V]
+	dLogits       []F // of the loss, [rows, V], rows [kernel.Stride] apart
 }
 
 func linearCrossEntropy[F kernel.Float](t *Tape, x, w, b *Var, targets []int32, smoothing float64) *Var {
-	rows, in, size := x.Rows(), w.Dim(1), w.Dim(0)
-	logits, losses := Floats[F](t, rows*size), Floats[F](t, rows)
-	Multiply(rows, Values[F](x), Columns{Var: w}, in, true, logits, Values[F](b), false)
+	rows, in, size, ld := x.Rows(), w.Dim(1), w.Dim(0), kernel.Stride(w.Dim(0))
+	logits, losses := Floats[F](t, rows*ld), Floats[F](t, rows)
+	Multiply(rows, Values[F](x), in, Columns{Var: w}, in, true, logits, ld, Values[F](b), false)
 	var gradient []F
 	if t.recording {
 		gradient = logits
 	}
-	kernel.CrossEntropy(rows, size, logits, targets, -1, F(smoothing), 1/F(rows), gradient, losses)
+	kernel.CrossEntropy(rows, size, logits, ld, targets, -1, F(smoothing), 1/F(rows), gradient, losses)
 	loss := mean(t, losses)
 	if t.recording {
 		op := Record[linearCrossEntropyOp[F]](t)
@@ -98,11 +98,11 @@ func (op *linearCrossEntropyOp[F]) Backward() {
 	if scale := Grad[F](op.loss)[0]; scale != 1 {
 		kernel.Scale(op.dLogits, scale, op.dLogits)
 	}
-	rows, in := op.x.Rows(), op.w.Dim(1)
-	linearWeightBackward(Columns{Var: op.w}, op.b, rows, in, Values[F](op.x), op.dLogits)
+	rows, in, ld := op.x.Rows(), op.w.Dim(1), kernel.Stride(op.w.Dim(0))
+	linearWeightBackward(Columns{Var: op.w}, op.b, rows, in, Values[F](op.x), op.dLogits, ld)
 	if !op.x.Constant() {
 		dx, first := GradToWrite[F](op.x)
-		Multiply(rows, op.dLogits, Columns{Var: op.w}, in, false, dx, nil, !first)
+		Multiply(rows, op.dLogits, ld, Columns{Var: op.w}, in, false, dx, in, nil, !first)
 	}
 }
 
@@ -117,7 +117,7 @@ func TokenLosses(t *Tape, logits *Var, targets []int32) []float64 {
 
 func tokenLosses[F kernel.Float](t *Tape, logits *Var, targets []int32) []float64 {
 	losses := Floats[F](t, len(targets))
-	kernel.CrossEntropy(len(targets), logits.Dim(-1), Values[F](logits), targets, -1, 0, 1, nil, losses)
+	kernel.CrossEntropy(len(targets), logits.Dim(-1), Values[F](logits), logits.Dim(-1), targets, -1, 0, 1, nil, losses)
 	out := make([]float64, len(losses))
 	for i, l := range losses {
 		out[i] = float64(l)

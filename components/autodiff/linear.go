@@ -62,7 +62,7 @@ func linear[F kernel.Float](t *Tape, x *Var, w Columns, b, y *Var, accumulate bo
 	if b != nil {
 		bias = Values[F](b)
 	}
-	Multiply(x.Rows(), Values[F](x), w, in, true, Values[F](y), bias, accumulate)
+	Multiply(x.Rows(), Values[F](x), in, w, in, true, Values[F](y), w.Var.Dim(0), bias, accumulate)
 	if t.recording {
 		sum := sumInLoop[F](t, w, in, b, y) // an entry before this one's
 		op := Record[linearOp[F]](t)
@@ -75,26 +75,27 @@ func (op *linearOp[F]) Backward() {
 	if !op.y.HasGrad() {
 		return
 	}
-	rows, in := op.x.Rows(), op.x.Dim(-1)
+	rows, in, out := op.x.Rows(), op.x.Dim(-1), op.w.Var.Dim(0)
 	dy := Grad[F](op.y)
 	if op.sum != nil {
 		op.sum.add(rows, Values[F](op.x), dy)
 	} else {
-		linearWeightBackward(op.w, op.b, rows, in, Values[F](op.x), dy)
+		linearWeightBackward(op.w, op.b, rows, in, Values[F](op.x), dy, out)
 	}
 	if !op.x.Constant() {
 		dx, first := GradToWrite[F](op.x)
-		Multiply(rows, dy, op.w, in, false, dx, nil, !first)
+		Multiply(rows, dy, out, op.w, in, false, dx, in, nil, !first)
 	}
 }
 
-// linearWeightBackward: dW += dyᵀ x, db += Σ dy, for x [rows, in] and dy [rows, out].
-func linearWeightBackward[F kernel.Float](w Columns, b *Var, rows, in int, x, dy []F) {
+// linearWeightBackward: dW += dyᵀ x, db += Σ dy, for x [rows, in] and dy [rows, out],
+// whose rows are ldy apart.
+func linearWeightBackward[F kernel.Float](w Columns, b *Var, rows, in int, x, dy []F, ldy int) {
 	out := w.Var.Dim(0)
 	dw, first := linearWeightGrad[F](w, in)
-	kernel.Gemm(true, false, out, in, rows, dy, out, x, in, dw, w.width(), nil, !first)
+	kernel.Gemm(true, false, out, in, rows, dy, ldy, x, in, dw, w.width(), nil, !first)
 	if b != nil {
-		kernel.SumRows(Grad[F](b), rows, out, dy, out)
+		kernel.SumRows(Grad[F](b), rows, out, dy, ldy)
 	}
 }
 

@@ -208,19 +208,20 @@ const manyRows = 256
 
 // Multiply is y = x C + bias, or with accumulate y += x C, where C is the block of
 // columns of c.Var from c.From on, [Dim(0), columns], or with transposed its
-// transpose, and x has so many rows. bias may be nil. A weight that multiplies many
-// rows does so but once an update: the product packs what it must as it goes, and
-// else the weight is kept packed, see [PackedColumns].
-func Multiply[F kernel.Float](rows int, x []F, c Columns, columns int, transposed bool, y, bias []F, accumulate bool) {
+// transpose, and x has so many rows, ldx apart, and those of y are ldy apart. bias
+// may be nil. A weight that multiplies many rows does so but once an update: the
+// product packs what it must as it goes, and else the weight is kept packed, see
+// [PackedColumns].
+func Multiply[F kernel.Float](rows int, x []F, ldx int, c Columns, columns int, transposed bool, y []F, ldy int, bias []F, accumulate bool) {
+	if rows < manyRows {
+		kernel.GemmPacked(false, rows, x, ldx, PackedColumns[F](c, columns, transposed), y, ldy, bias, accumulate)
+		return
+	}
 	in, out := c.Var.Dim(0), columns
 	if transposed {
 		in, out = out, in
 	}
-	if rows < manyRows {
-		kernel.GemmPacked(false, rows, x, in, PackedColumns[F](c, columns, transposed), y, out, bias, accumulate)
-		return
-	}
-	kernel.Gemm(false, transposed, rows, out, in, x, in, Values[F](c.Var)[c.From:], c.width(), y, out, bias, accumulate)
+	kernel.Gemm(false, transposed, rows, out, in, x, ldx, Values[F](c.Var)[c.From:], c.width(), y, ldy, bias, accumulate)
 }
 
 // PackedFor is [PackedColumns] for products of so many rows together, valid until

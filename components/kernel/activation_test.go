@@ -285,7 +285,7 @@ func TestFusedSizesPanic(t *testing.T) {
 		{"SoftmaxRowsBackward: y is stored [2 3] with leading dimension 3 in 5 elements", func() { SoftmaxRowsBackward(2, 3, x, x[:5], x, 3, 1) }},
 		{"LogSoftmaxRows: dst has 5 elements", func() { LogSoftmaxRows(2, 3, x[:5], x) }},
 		{"ArgmaxRows: 2 rows of 0 elements", func() { ArgmaxRows(2, 0, x, ids) }},
-		{"CrossEntropy: targets[1] is 3; want 0 to 2, or -1 to ignore", func() { CrossEntropy(2, 3, x, ids, -1, 0, 1, nil, nil) }},
+		{"CrossEntropy: targets[1] is 3; want 0 to 2, or -1 to ignore", func() { CrossEntropy(2, 3, x, 3, ids, -1, 0, 1, nil, nil) }},
 		{"AdditiveScores: scores is stored [2 5]", func() { AdditiveScores(2, 5, 1, x, x, x, x, 20) }},
 		{"AdditiveScoresBackward: dk has 5 elements", func() { AdditiveScoresBackward(1, 2, 3, x, x, x, x, 2, x, x[:5], x) }},
 		{"AdditiveAttention: sequence 0 is {Query:0 Queries:-1", func() { AdditiveAttention(1, 1, []AttentionRows{{0, -1, 0, 1}}, x, x, x, x, x, x) }},
@@ -325,7 +325,7 @@ func TestFusedAllocateNothing(t *testing.T) {
 			SoftmaxRowsBackward(1, n, x, x, x, n, 1)
 			LogSoftmaxRows(1, n, x, x)
 			ArgmaxRows(1, n, x, ids)
-			CrossEntropy(1, n, x, ids, -1, 0.1, 1, y, y)
+			CrossEntropy(1, n, x, n, ids, -1, 0.1, 1, y, y)
 			AdditiveScores(1, 1, n, x, x, x, y, 1)
 			AdditiveScoresBackward(1, 1, n, x, x, x, x, 1, y, y[n:], y[2*n:])
 			AdditiveAttention(n, 1, rows, x, x, x, x, y, nil)

@@ -205,7 +205,7 @@ var bitCases = map[string]func(n int, in func(int) []float32) []any{
 	},
 	"CrossEntropy": func(n int, in func(int) []float32) []any {
 		dLogits, losses := in(3*n), in(3)
-		CrossEntropy(3, n, in(3*n), []int32{0, int32(n - 1), -1}, -1, 0.1, 0.3, dLogits, losses)
+		CrossEntropy(3, n, in(3*n), n, []int32{0, int32(n - 1), -1}, -1, 0.1, 0.3, dLogits, losses)
 		return []any{dLogits, losses}
 	},
 	"Dot": func(n int, in func(int) []float32) []any { return []any{Dot(in(n), in(n))} },

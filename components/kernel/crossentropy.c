@@ -43,12 +43,12 @@ static EXP_AVX2 void multiply_add_avx2(int64_t n, float *x, float factor, float 
 
 #endif
 
-void exp_cross_entropy(int64_t rows, int64_t v, const float *logits, const int32_t *targets, int32_t ignore,
+void exp_cross_entropy(int64_t rows, int64_t v, const float *logits, int64_t ld, const int32_t *targets, int32_t ignore,
                        float smoothing, float scale, float *dlogits, float *losses) {
 	const float offset = -scale * smoothing / (float)v, at_target = scale * (1 - smoothing);
 	for (int64_t r = 0; r < rows; r++) {
-		const float *x = logits + r * v;
-		float *dx = dlogits == NULL ? NULL : dlogits + r * v;
+		const float *x = logits + r * ld;
+		float *dx = dlogits == NULL ? NULL : dlogits + r * ld;
 		if (targets[r] == ignore) {
 			if (dx != NULL) memset(dx, 0, (size_t)v * sizeof *dx);
 			if (losses != NULL) losses[r] = 0;

@@ -25,13 +25,14 @@ import "fmt"
 // that is, dLogits is scale times the gradient of losses[r]; without smoothing
 // losses[r] is nll itself. Where the target is ignore, the loss and its gradient
 // are 0. losses is [rows], dLogits [rows, v], and either may be nil, if it is
-// not wanted; dLogits may be logits. Every other target is from 0 to v-1.
-func CrossEntropy[F Float](rows, v int, logits []F, targets []int32, ignore int32, smoothing, scale F, dLogits []F, losses []F) {
+// not wanted; dLogits may be logits. Their rows are ld apart. Every other target is
+// from 0 to v-1.
+func CrossEntropy[F Float](rows, v int, logits []F, ld int, targets []int32, ignore int32, smoothing, scale F, dLogits []F, losses []F) {
 	checkSizes("CrossEntropy", rows, v)
-	checkLength("CrossEntropy", "logits", len(logits), rows*v)
+	checkMatrix("CrossEntropy", "logits", false, rows, v, ld, len(logits))
 	checkLength("CrossEntropy", "targets", len(targets), rows)
 	if dLogits != nil {
-		checkLength("CrossEntropy", "dLogits", len(dLogits), rows*v)
+		checkMatrix("CrossEntropy", "dLogits", false, rows, v, ld, len(dLogits))
 	}
 	if losses != nil {
 		checkLength("CrossEntropy", "losses", len(losses), rows)
@@ -43,11 +44,11 @@ func CrossEntropy[F Float](rows, v int, logits []F, targets []int32, ignore int3
 	}
 	if native[F]() {
 		crossEntropies.parallel(rows, rows*v, crossEntropy{
-			v, ptr(logits), targets, ignore, C.float(smoothing), C.float(scale), ptr(dLogits), ptr(losses),
+			v, ptr(logits), ld, targets, ignore, C.float(smoothing), C.float(scale), ptr(dLogits), ptr(losses),
 		})
 		return
 	}
-	crossEntropyReference(rows, v, logits, targets, ignore, smoothing, scale, dLogits, losses)
+	crossEntropyReference(rows, v, logits, ld, targets, ignore, smoothing, scale, dLogits, losses)
 }
 
 var crossEntropies calls[crossEntropy]
@@ -55,6 +56,7 @@ var crossEntropies calls[crossEntropy]
 type crossEntropy struct {
 	v                int
 	logits           *C.float
+	ld               int
 	targets          []int32
 	ignore           int32
 	smoothing, scale C.float
@@ -63,16 +65,16 @@ type crossEntropy struct {
 
 // Range computes rows.
 func (c crossEntropy) Range(from, to int) {
-	C.exp_cross_entropy(C.int64_t(to-from), C.int64_t(c.v), at(c.logits, from*c.v), intPtr(c.targets[from:to]), C.int32_t(c.ignore),
-		c.smoothing, c.scale, at(c.dLogits, from*c.v), at(c.losses, from))
+	C.exp_cross_entropy(C.int64_t(to-from), C.int64_t(c.v), at(c.logits, from*c.ld), C.int64_t(c.ld), intPtr(c.targets[from:to]), C.int32_t(c.ignore),
+		c.smoothing, c.scale, at(c.dLogits, from*c.ld), at(c.losses, from))
 }
 
-func crossEntropyReference[F Float](rows, v int, logits []F, targets []int32, ignore int32, smoothing, scale F, dLogits []F, losses []F) {
+func crossEntropyReference[F Float](rows, v int, logits []F, ld int, targets []int32, ignore int32, smoothing, scale F, dLogits []F, losses []F) {
 	for r := range rows {
-		x := logits[r*v : (r+1)*v]
+		x := logits[r*ld : r*ld+v]
 		var dx []F
 		if dLogits != nil {
-			dx = dLogits[r*v : (r+1)*v]
+			dx = dLogits[r*ld : r*ld+v]
 		}
 		if targets[r] == ignore {
 			clear(dx)

@@ -5,7 +5,7 @@
 
 #include "kernel.h"
 
-void exp_cross_entropy(int64_t rows, int64_t v, const float *logits, const int32_t *targets, int32_t ignore,
+void exp_cross_entropy(int64_t rows, int64_t v, const float *logits, int64_t ld, const int32_t *targets, int32_t ignore,
                        float smoothing, float scale, float *dlogits, float *losses);
 
 #endif

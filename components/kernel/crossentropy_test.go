@@ -12,7 +12,7 @@ func TestCrossEntropyValues(t *testing.T) {
 	// Probabilities 1/4 and 3/4 in either row, the last row ignored.
 	logits := []float64{7, 7 + math.Log(3), math.Log(3), 0, 1, 2}
 	losses, dLogits := make([]float64, 3), slices.Repeat([]float64{9}, 6)
-	CrossEntropy(3, 2, logits, []int32{0, 0, -1}, -1, 0, 8, dLogits, losses)
+	CrossEntropy(3, 2, logits, 2, []int32{0, 0, -1}, -1, 0, 8, dLogits, losses)
 	for i, want := range []float64{math.Log(4), math.Log(4. / 3), 0} {
 		if !near(losses[i], want, 1e-14) {
 			t.Errorf("loss %d is %g, want %g", i, losses[i], want)
@@ -24,7 +24,7 @@ func TestCrossEntropyValues(t *testing.T) {
 		}
 	}
 	// Smoothing of 1/2 over two classes: 3/4 on the target.
-	CrossEntropy(1, 2, logits, []int32{0}, -1, 0.5, 1, nil, losses)
+	CrossEntropy(1, 2, logits, 2, []int32{0}, -1, 0.5, 1, nil, losses)
 	if want := -0.75*math.Log(0.25) - 0.25*math.Log(0.75); !near(losses[0], want, 1e-14) {
 		t.Errorf("smoothed loss is %g, want %g", losses[0], want)
 	}
@@ -37,9 +37,9 @@ func TestCrossEntropyGradients(t *testing.T) {
 	x := randomSlice[float64](rng, rows*v)
 	losses, dx := make([]float64, rows), make([]float64, rows*v)
 	for _, smoothing := range []float64{0, 0.1, 1} {
-		CrossEntropy(rows, v, x, targets, -100, smoothing, scale, dx, nil)
+		CrossEntropy(rows, v, x, v, targets, -100, smoothing, scale, dx, nil)
 		checkGradient(t, "logits", func() float64 {
-			CrossEntropy(rows, v, x, targets, -100, smoothing, 1, nil, losses)
+			CrossEntropy(rows, v, x, v, targets, -100, smoothing, 1, nil, losses)
 			return weighted(losses, []float64{scale, scale, scale})
 		}, x, dx)
 	}
@@ -59,18 +59,22 @@ func TestCrossEntropyEqualsReference(t *testing.T) {
 				targets[r] = ignore
 			}
 		}
-		logits, dLogits, losses := wide(rng, rows*v), awkward(rng, rows*v+1), awkward(rng, rows+1)
+		ld := v + rng.IntN(20)
+		logits, dLogits, losses := wide(rng, rows*ld), awkward(rng, rows*ld+1), awkward(rng, rows+1)
 		wantD, wantLosses := slices.Clone(dLogits), slices.Clone(losses)
-		CrossEntropy(rows, v, logits, targets, ignore, smoothing, scale, dLogits, losses)
-		crossEntropyReference(rows, v, logits, targets, ignore, smoothing, scale, wantD, wantLosses)
+		CrossEntropy(rows, v, logits, ld, targets, ignore, smoothing, scale, dLogits, losses)
+		crossEntropyReference(rows, v, logits, ld, targets, ignore, smoothing, scale, wantD, wantLosses)
 		same(t, "CrossEntropy: losses", v, losses, wantLosses)
 		same(t, "CrossEntropy: dLogits", v, dLogits, wantD)
 
 		clear(losses[:rows])
-		CrossEntropy(rows, v, logits, targets, ignore, smoothing, scale, nil, losses)
+		CrossEntropy(rows, v, logits, ld, targets, ignore, smoothing, scale, nil, losses)
 		same(t, "CrossEntropy without dLogits", v, losses, wantLosses)
-		CrossEntropy(rows, v, logits, targets, ignore, smoothing, scale, logits, nil)
-		same(t, "CrossEntropy in place, without losses", v, logits, wantD[:rows*v])
+		for r := range rows {
+			copy(wantD[r*ld+v:(r+1)*ld], logits[r*ld+v:(r+1)*ld])
+		}
+		CrossEntropy(rows, v, logits, ld, targets, ignore, smoothing, scale, logits, nil)
+		same(t, "CrossEntropy in place, without losses", v, logits, wantD[:rows*ld])
 	})
 }
 
@@ -91,7 +95,7 @@ func TestCrossEntropyGolden(t *testing.T) {
 			}
 			rows := len(targets)
 			losses, dLogits := make([]float32, rows), make([]float32, len(logits))
-			CrossEntropy(rows, len(logits)/rows, logits, targets, pad, smoothing, 1/float32(count), dLogits, losses)
+			CrossEntropy(rows, len(logits)/rows, logits, len(logits)/rows, targets, pad, smoothing, 1/float32(count), dLogits, losses)
 			sum := 0.0
 			for _, loss := range losses {
 				sum += float64(loss)
@@ -111,7 +115,7 @@ func BenchmarkCrossEntropy(b *testing.B) {
 		targets := make([]int32, s.rows)
 		b.Run(fmt.Sprintf("%dx%d", s.rows, s.v), func(b *testing.B) {
 			for b.Loop() {
-				CrossEntropy(s.rows, s.v, logits, targets, -1, 0.1, 1, dLogits, losses)
+				CrossEntropy(s.rows, s.v, logits, s.v, targets, -1, 0.1, 1, dLogits, losses)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(s.rows*s.v), "ns/element")
 		})

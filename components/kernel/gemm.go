@@ -120,6 +120,16 @@ func GemmPacked[F Float](transA bool, m int, a []F, lda int, b *Packed[F], c []F
 	gemmPackedReference(transA, m, a, lda, b, c, ldc, bias, accumulate)
 }
 
+// Stride is how far apart rows of n elements are best for products that have them in
+// any place: at whole cache lines, and not where rows fall into one set of the cache.
+func Stride(n int) int {
+	n = units(n, panelSize) * panelSize
+	if n > 0 && n%aliasing == 0 {
+		n += panelSize
+	}
+	return n
+}
+
 func checkBias[F Float](op string, bias []F, n int, accumulate bool) {
 	if bias != nil && (accumulate || len(bias) < n) {
 		panic(fmt.Sprintf("kernel: %s: bias has %d elements for N=%d, accumulate is %v; want N, without accumulate", op, len(bias), n, accumulate))

@@ -352,9 +352,9 @@ func splitOperations() (names []string, results [][]float32) {
 			targets[r] = int32(rng.IntN(d+1)) - 1 // -1 is ignored
 		}
 		dLogits, losses := random(n), random(rows)
-		CrossEntropy(rows, d, random(n), targets, -1, 0.1, 0.5, dLogits, losses)
+		CrossEntropy(rows, d, random(n), d, targets, -1, 0.1, 0.5, dLogits, losses)
 		result(name("CrossEntropy"), dLogits, losses)
-		CrossEntropy(rows, d, random(n), targets, -1, 0, 0.5, nil, losses)
+		CrossEntropy(rows, d, random(n), d, targets, -1, 0, 0.5, nil, losses)
 		result(name("CrossEntropy without gradient"), losses)
 
 		sum, table, ids := random(d), random(5*d), make([]int32, rows)

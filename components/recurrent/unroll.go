@@ -45,7 +45,7 @@ func unroll[F kernel.Float](t *autodiff.Tape, l *layer, x *autodiff.Var, p *pack
 		kernel.Add(both, bias, autodiff.Values[F](l.biasHH))
 		bias = both
 	}
-	autodiff.Multiply(p.total, op.inputs, autodiff.Columns{Var: l.weightIH}, in, true, products, bias, false)
+	autodiff.Multiply(p.total, op.inputs, in, autodiff.Columns{Var: l.weightIH}, in, true, products, width, bias, false)
 	if l.LayerNorm {
 		op.inputNorm.forward(op.acts, 0, p.total)
 	}
@@ -319,7 +319,7 @@ func (op *unrollOp[F]) Backward() {
 	op.hiddenWeightBackward(dHiddens, width, hidden)
 	if !op.x.Constant() {
 		dx := autodiff.Floats[F](t, total*in)
-		autodiff.Multiply(total, dInputs, autodiff.Columns{Var: op.weightIH}, in, false, dx, nil, false)
+		autodiff.Multiply(total, dInputs, width, autodiff.Columns{Var: op.weightIH}, in, false, dx, in, nil, false)
 		if all, first := autodiff.GradToWrite[F](op.x); first {
 			kernel.ScatterStrided(total, in, all, in, dx, in, op.direction(op.reverse))
 		} else {
