@@ -276,7 +276,7 @@ func TestFusedSizesPanic(t *testing.T) {
 		{"Tanh: src has 22 elements; want at least 23", func() { Tanh(x, x[:22]) }},
 		{"GeluBackward: x has 1 elements", func() { GeluBackward(x, x, x[:1]) }},
 		{"LSTMForward: gates has 23 elements; want at least 24", func() { LSTMForward(2, 3, x, x, x, x) }},
-		{"LSTMBackward: -1 rows", func() { LSTMBackward(-1, 3, x, x, x, x, x, x) }},
+		{"LSTMBackward: -1 rows", func() { LSTMBackward(-1, 3, x, x, x, x, x, x, 12) }},
 		{"GRUForward: gh has 17 elements; want at least 18", func() { GRUForward(2, 3, x, x[:17], x, x) }},
 		{"GRUBackward: dhPrev has 5 elements", func() { GRUBackward(2, 3, x, x, x, x, x, x, x[:5]) }},
 		{"ReluGrad: h has 0 elements", func() { ReluGrad(x, x, nil) }},
@@ -318,7 +318,7 @@ func TestFusedAllocateNothing(t *testing.T) {
 			Gelu(y, x)
 			GeluBackward(y, x, x)
 			LSTMForward(1, n, y, x, x, x)
-			LSTMBackward(1, n, y, x, x, x, x, y)
+			LSTMBackward(1, n, y, x, x, x, x, y, 4*n)
 			GRUForward(1, n, y, x, x, x)
 			GRUBackward(1, n, y, x, x, x, y, y, x)
 			SoftmaxRows(1, n, x, n, ids)

@@ -236,7 +236,7 @@ var bitCases = map[string]func(n int, in func(int) []float32) []any{
 	},
 	"LSTMBackward": func(n int, in func(int) []float32) []any {
 		dc, dGates := in(2*n), in(2*4*n)
-		LSTMBackward(2, n, in(2*4*n), in(2*n), in(2*n), in(2*n), dc, dGates)
+		LSTMBackward(2, n, in(2*4*n), in(2*n), in(2*n), in(2*n), dc, dGates, 4*n)
 		return []any{dc, dGates}
 	},
 	"Gather": func(n int, in func(int) []float32) []any {

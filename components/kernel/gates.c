@@ -234,11 +234,11 @@ ROWS(lstm_forward, (int64_t rows, int64_t h, float *gates, const float *c_prev, 
 
 #define STEP(j)                                                                                              \
 	h, gates + 4 * r * h + j, c_prev + r * h + j, c + r * h + j, dh + r * h + j, dc + r * h + j,             \
-	    dgates + 4 * r * h + j
+	    dgates + r * ld + j
 ROWS(lstm_backward,
      (int64_t rows, int64_t h, const float *gates, const float *c_prev, const float *c, const float *dh, float *dc,
-      float *dgates),
-     (rows, h, gates, c_prev, c, dh, dc, dgates), STEP)
+      float *dgates, int64_t ld),
+     (rows, h, gates, c_prev, c, dh, dc, dgates, ld), STEP)
 #undef STEP
 
 #define STEP(j) h, gi + 3 * r * h + j, gh + 3 * r * h + j, h_prev + r * h + j, h_out + r * h + j

@@ -69,28 +69,29 @@ func lstmForwardReference[F Float](rows, h int, gates, cPrev, c, hOut []F) {
 // LSTMBackward is the gradient of LSTMForward: gates holds the activations, c
 // the new cell state, dh [rows, h] the gradient of hOut. dc [rows, h] is the
 // gradient of c from later steps and is overwritten with that of cPrev; dGates
-// [rows, 4h] is overwritten with the gradients of the pre-activations. For each
-// row and unit, with differences of the form a - b*c rounded once,
+// [rows, 4h], rows ld apart, is overwritten with the gradients of the
+// pre-activations. For each row and unit, with differences of the form a - b*c
+// rounded once,
 //
 //	t  = tanh(c)
 //	dc = fma(dh*o, 1 - t*t, dc)
 //	dGates = dc*g * (i - i*i), dc*cPrev * (f - f*f), dc*i * (1 - g*g), dh*t * (o - o*o)
 //	dc = dc * f
 //
-// dGates may be gates.
-func LSTMBackward[F Float](rows, h int, gates, cPrev, c, dh, dc, dGates []F) {
+// dGates may be gates, with ld 4h.
+func LSTMBackward[F Float](rows, h int, gates, cPrev, c, dh, dc, dGates []F, ld int) {
 	checkSizes("LSTMBackward", rows, h)
 	checkLength("LSTMBackward", "gates", len(gates), rows*4*h)
 	checkLength("LSTMBackward", "cPrev", len(cPrev), rows*h)
 	checkLength("LSTMBackward", "c", len(c), rows*h)
 	checkLength("LSTMBackward", "dh", len(dh), rows*h)
 	checkLength("LSTMBackward", "dc", len(dc), rows*h)
-	checkLength("LSTMBackward", "dGates", len(dGates), rows*4*h)
+	checkMatrix("LSTMBackward", "dGates", false, rows, 4*h, ld, len(dGates))
 	if native[F]() {
-		lstmBackwards.parallel(rows, rows*h*2, lstmBackward{h, ptr(gates), ptr(cPrev), ptr(c), ptr(dh), ptr(dc), ptr(dGates)})
+		lstmBackwards.parallel(rows, rows*h*2, lstmBackward{h, ptr(gates), ptr(cPrev), ptr(c), ptr(dh), ptr(dc), ptr(dGates), ld})
 		return
 	}
-	lstmBackwardReference(rows, h, gates, cPrev, c, dh, dc, dGates)
+	lstmBackwardReference(rows, h, gates, cPrev, c, dh, dc, dGates, ld)
 }
 
 var lstmBackwards calls[lstmBackward]
@@ -98,21 +99,24 @@ var lstmBackwards calls[lstmBackward]
 type lstmBackward struct {
 	h                               int
 	gates, cPrev, c, dh, dc, dGates *C.float
+	ld                              int
 }
 
 // Range computes rows.
 func (l lstmBackward) Range(from, to int) {
-	at := func(x *C.float, width int) *C.float { return at(x, from*width*l.h) }
-	C.exp_lstm_backward(C.int64_t(to-from), C.int64_t(l.h), at(l.gates, 4), at(l.cPrev, 1), at(l.c, 1), at(l.dh, 1), at(l.dc, 1), at(l.dGates, 4))
+	row := from * l.h
+	C.exp_lstm_backward(C.int64_t(to-from), C.int64_t(l.h), at(l.gates, 4*row), at(l.cPrev, row), at(l.c, row), at(l.dh, row), at(l.dc, row),
+		at(l.dGates, from*l.ld), C.int64_t(l.ld))
 }
 
-func lstmBackwardReference[F Float](rows, h int, gates, cPrev, c, dh, dc, dGates []F) {
+func lstmBackwardReference[F Float](rows, h int, gates, cPrev, c, dh, dc, dGates []F, ld int) {
 	for r := range rows {
 		for u := r * h; u < (r+1)*h; u++ {
 			at := u + 3*r*h
 			i, f, g, o := gates[at], gates[at+h], gates[at+2*h], gates[at+3*h]
 			t := tanh(c[u])
 			d := fma(F(dh[u]*o), fma(-t, t, 1), dc[u])
+			at = u + r*(ld-h)
 			dGates[at] = F(d*g) * fma(-i, i, i)
 			dGates[at+h] = F(d*cPrev[u]) * fma(-f, f, f)
 			dGates[at+2*h] = F(d*i) * fma(-g, g, 1)

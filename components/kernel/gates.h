@@ -7,7 +7,7 @@
 
 void exp_lstm_forward(int64_t rows, int64_t h, float *gates, const float *c_prev, float *c, float *h_out);
 void exp_lstm_backward(int64_t rows, int64_t h, const float *gates, const float *c_prev, const float *c,
-                       const float *dh, float *dc, float *dgates);
+                       const float *dh, float *dc, float *dgates, int64_t ld);
 void exp_gru_forward(int64_t rows, int64_t h, float *gi, const float *gh, const float *h_prev, float *h_out);
 void exp_gru_backward(int64_t rows, int64_t h, const float *act, const float *gh, const float *h_prev,
                       const float *dh, float *dgi, float *dgh, float *dh_prev);

@@ -37,7 +37,7 @@ func TestLSTMGradients(t *testing.T) {
 	}
 	loss()
 	dc, dGates := slices.Clone(dcOut), make([]float64, rows*4*h)
-	LSTMBackward(rows, h, gates, cPrev, c, dh, dc, dGates)
+	LSTMBackward(rows, h, gates, cPrev, c, dh, dc, dGates, 4*h)
 	checkGradient(t, "gates", loss, pre, dGates)
 	checkGradient(t, "cPrev", loss, cPrev, dc)
 }
@@ -104,10 +104,11 @@ func TestGatesEqualReference(t *testing.T) {
 		same(t, "LSTMForward: c", h, c, wantC)
 		same(t, "LSTMForward: h", h, hOut, wantH)
 
-		dh, dc, dGates := awkward(rng, n), awkward(rng, n+1), awkward(rng, 4*n+1)
+		ld := 4*h + rng.IntN(20)
+		dh, dc, dGates := awkward(rng, n), awkward(rng, n+1), awkward(rng, rows*ld+1)
 		wantDC, wantDGates := slices.Clone(dc), slices.Clone(dGates)
-		LSTMBackward(rows, h, gates, cPrev, c, dh, dc, dGates)
-		lstmBackwardReference(rows, h, gates, cPrev, c, dh, wantDC, wantDGates)
+		LSTMBackward(rows, h, gates, cPrev, c, dh, dc, dGates, ld)
+		lstmBackwardReference(rows, h, gates, cPrev, c, dh, wantDC, wantDGates, ld)
 		same(t, "LSTMBackward: dc", h, dc, wantDC)
 		same(t, "LSTMBackward: dGates", h, dGates, wantDGates)
 
@@ -150,7 +151,7 @@ func BenchmarkGates(b *testing.B) {
 			call func()
 		}{
 			{"LSTMForward", func() { LSTMForward(rows, h, act, c, out, state) }},
-			{"LSTMBackward", func() { LSTMBackward(rows, h, act, c, out, dh, dc, dgates) }},
+			{"LSTMBackward", func() { LSTMBackward(rows, h, act, c, out, dh, dc, dgates, 4*h) }},
 			{"GRUForward", func() { GRUForward(rows, h, act, gh, state, out) }},
 			{"GRUBackward", func() { GRUBackward(rows, h, act, gh, state, dh, dgates, dgh, out) }},
 		} {

@@ -339,7 +339,7 @@ func splitOperations() (names []string, results [][]float32) {
 
 		gates, c, h, dh, dc, dGates := random(4*n), random(n), random(n), random(n), random(n), random(4*n)
 		LSTMForward(rows, d, gates, random(n), c, h)
-		LSTMBackward(rows, d, gates, random(n), c, dh, dc, dGates)
+		LSTMBackward(rows, d, gates, random(n), c, dh, dc, dGates, 4*d)
 		result(name("LSTM"), gates, c, h, dc, dGates)
 		act, hPrev, dgi, dgh, dhPrev := random(3*n), random(n), random(3*n), random(3*n), random(n)
 		hiddens := random(3 * n)

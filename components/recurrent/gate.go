@@ -62,12 +62,12 @@ func (op *gateOp[F]) Backward() {
 	}
 	dc := autodiff.Grad[F](op.after.c)
 	if op.before.c == nil {
-		kernel.LSTMBackward(n, hidden, gates, autodiff.Zeros[F](t, n*hidden), autodiff.Values[F](op.after.c), dh, dc, dgates)
+		kernel.LSTMBackward(n, hidden, gates, autodiff.Zeros[F](t, n*hidden), autodiff.Values[F](op.after.c), dh, dc, dgates, 4*hidden)
 		return
 	}
 	dcBefore, add := gradient[F](t, op.before.c)
 	copy(dcBefore, dc)
-	kernel.LSTMBackward(n, hidden, gates, autodiff.Values[F](op.before.c), autodiff.Values[F](op.after.c), dh, dcBefore, dgates)
+	kernel.LSTMBackward(n, hidden, gates, autodiff.Values[F](op.before.c), autodiff.Values[F](op.after.c), dh, dcBefore, dgates, 4*hidden)
 	if add {
 		kernel.AddTo(autodiff.Grad[F](op.before.c), dcBefore)
 	}

@@ -280,14 +280,18 @@ func (op *unrollOp[F]) Backward() {
 			clear(dc[op.nonEmpty()*hidden:]) // an empty row ends with zeros, whatever it starts with
 		}
 	}
-	da := autodiff.Floats[F](t, total*width)
+	ld := width // of the gradients of gates
+	if op.kind == lstm && !op.LayerNorm {
+		ld = kernel.Stride(width)
+	}
+	da := autodiff.Floats[F](t, total*ld)
 	du := da // of u = U h + c
 	if op.kind == gru {
-		du = autodiff.Floats[F](t, total*width)
+		du = autodiff.Floats[F](t, total*ld)
 	}
 	dInputs, dHiddens := da, du // of W x and of U h
 	if op.LayerNorm {
-		dInputs, dHiddens = autodiff.Zeros[F](t, total*width), autodiff.Zeros[F](t, total*width)
+		dInputs, dHiddens = autodiff.Zeros[F](t, total*ld), autodiff.Zeros[F](t, total*ld)
 	}
 	dh0 := autodiff.Zeros[F](t, batch*hidden)
 	zero := autodiff.Zeros[F](t, batch*hidden)
@@ -300,7 +304,7 @@ func (op *unrollOp[F]) Backward() {
 				observer.StateGradient(op.name(), op.direction(false)[from:to], total, gradient)
 			}
 		}
-		op.stepBackward(step, hidden, weight, dh, dc, da, du, dHiddens, dh0, zero, scratch)
+		op.stepBackward(step, hidden, ld, weight, dh, dc, da, du, dHiddens, dh0, zero, scratch)
 	}
 	if op.start.h != nil && !op.start.h.Constant() {
 		kernel.ScatterStridedAdd(batch, hidden, autodiff.Grad[F](op.start.h), hidden, dh0, hidden, op.order)
@@ -312,14 +316,14 @@ func (op *unrollOp[F]) Backward() {
 	if op.LayerNorm {
 		op.inputNorm.backward(dInputs, da, 0, total)
 	} else {
-		op.biasBackward(da, du, total, width)
+		op.biasBackward(da, du, ld)
 	}
 	dW, first := autodiff.GradToWrite[F](op.weightIH)
-	kernel.Gemm(true, false, width, in, total, dInputs, width, op.inputs, in, dW, in, nil, !first)
-	op.hiddenWeightBackward(dHiddens, width, hidden)
+	kernel.Gemm(true, false, width, in, total, dInputs, ld, op.inputs, in, dW, in, nil, !first)
+	op.hiddenWeightBackward(dHiddens, ld)
 	if !op.x.Constant() {
 		dx := autodiff.Floats[F](t, total*in)
-		autodiff.Multiply(total, dInputs, width, autodiff.Columns{Var: op.weightIH}, in, false, dx, in, nil, false)
+		autodiff.Multiply(total, dInputs, ld, autodiff.Columns{Var: op.weightIH}, in, false, dx, in, nil, false)
 		if all, first := autodiff.GradToWrite[F](op.x); first {
 			kernel.ScatterStrided(total, in, all, in, dx, in, op.direction(op.reverse))
 		} else {
@@ -329,13 +333,14 @@ func (op *unrollOp[F]) Backward() {
 }
 
 // biasBackward adds up the steps, once where the gradients of b and c are the same.
-func (op *unrollOp[F]) biasBackward(da, du []F, total, width int) {
+func (op *unrollOp[F]) biasBackward(da, du []F, ld int) {
+	total, width := op.total, op.gates()*op.hidden()
 	db, first := autodiff.GradToWrite[F](op.biasIH)
 	if first {
 		clear(db)
 	}
 	dc, firstToo := autodiff.GradToWrite[F](op.biasHH)
-	kernel.SumRows(db, total, width, da, width)
+	kernel.SumRows(db, total, width, da, ld)
 	if first && firstToo && op.kind != gru {
 		copy(dc, db)
 		return
@@ -343,14 +348,14 @@ func (op *unrollOp[F]) biasBackward(da, du []F, total, width int) {
 	if firstToo {
 		clear(dc)
 	}
-	kernel.SumRows(dc, total, width, du, width)
+	kernel.SumRows(dc, total, width, du, ld)
 }
 
-func (op *unrollOp[F]) stepBackward(step, hidden int, weight *kernel.Packed[F], dhAll, dc, da, du, dHiddens, dh0, zero, scratch []F) {
+func (op *unrollOp[F]) stepBackward(step, hidden, ld int, weight *kernel.Packed[F], dhAll, dc, da, du, dHiddens, dh0, zero, scratch []F) {
 	n, width := int(op.counts[step]), op.gates()*hidden
 	from, to := op.rows(step, hidden)
-	wide := func(all []F) []F { return all[from/hidden*width : to/hidden*width] }
-	gates, dgates, dh := wide(op.acts), wide(da), dhAll[from:to]
+	wide := func(all []F, width int) []F { return all[from/hidden*width : to/hidden*width] }
+	gates, dgates, dh := wide(op.acts, width), wide(da, ld), dhAll[from:to]
 	hPrev := previous(op.packing, step, hidden, op.h, op.h0)
 	dhPrev := previous(op.packing, step, hidden, dhAll, dh0)
 	dh0Wanted := step > 0 || op.h0 != nil
@@ -367,7 +372,7 @@ func (op *unrollOp[F]) stepBackward(step, hidden int, weight *kernel.Packed[F], 
 	case lstm:
 		cPrev, c, dc := op.cellBefore(step, hidden, zero), op.c[from:to], dc[:n*hidden]
 		if !op.LayerNorm {
-			kernel.LSTMBackward(n, hidden, gates, cPrev, c, dh, dc, dgates)
+			kernel.LSTMBackward(n, hidden, gates, cPrev, c, dh, dc, dgates, ld)
 			break
 		}
 		// Of h' = o tanh(LN(c')), dh reaches the output gate and c'; the rest is
@@ -380,31 +385,33 @@ func (op *unrollOp[F]) stepBackward(step, hidden int, weight *kernel.Packed[F], 
 		kernel.Mul(dh, dh, tanh)
 		clear(do)
 		kernel.SigmoidBackward(do, dh, o)
-		kernel.LSTMBackward(n, hidden, gates, cPrev, c, zero[:n*hidden], dc, dgates)
+		kernel.LSTMBackward(n, hidden, gates, cPrev, c, zero[:n*hidden], dc, dgates, ld)
 		outputGates(do, dgates, hidden, true)
 	case gru:
-		kernel.GRUBackward(n, hidden, gates, wide(op.hiddens), hPrev, dh, dgates, wide(du), scratch[:n*hidden])
+		kernel.GRUBackward(n, hidden, gates, wide(op.hiddens, width), hPrev, dh, dgates, wide(du, ld), scratch[:n*hidden])
 		if dh0Wanted {
 			kernel.AddTo(dhPrev, scratch[:n*hidden])
 		}
 	}
 	if op.LayerNorm {
-		op.hiddenNorm.backward(wide(dHiddens), wide(du), from/hidden, to/hidden)
+		op.hiddenNorm.backward(wide(dHiddens, ld), wide(du, ld), from/hidden, to/hidden)
 	}
 	if dh0Wanted {
-		kernel.GemmPacked(false, n, wide(dHiddens), width, weight, dhPrev, hidden, nil, true)
+		kernel.GemmPacked(false, n, wide(dHiddens, ld), ld, weight, dhPrev, hidden, nil, true)
 	}
 }
 
 // hiddenWeightBackward: dU += daᵀ h, over the states that the steps started from.
-func (op *unrollOp[F]) hiddenWeightBackward(da []F, width, hidden int) {
+func (op *unrollOp[F]) hiddenWeightBackward(da []F, ld int) {
+	hidden := op.hidden()
+	width := op.gates() * hidden
 	if op.total == 0 {
 		return
 	}
 	dU, write := autodiff.GradToWrite[F](op.weightHH)
 	first := int(op.counts[0])
 	if op.h0 != nil {
-		kernel.Gemm(true, false, width, hidden, first, da, width, op.h0, hidden, dU, hidden, nil, !write)
+		kernel.Gemm(true, false, width, hidden, first, da, ld, op.h0, hidden, dU, hidden, nil, !write)
 		write = false
 	}
 	hPrev := op.h // where all rows have one length, the states lie as they are wanted
@@ -415,5 +422,5 @@ func (op *unrollOp[F]) hiddenWeightBackward(da []F, width, hidden int) {
 			copy(hPrev[from-first*hidden:to-first*hidden], previous(op.packing, step, hidden, op.h, nil))
 		}
 	}
-	kernel.Gemm(true, false, width, hidden, op.total-first, da[first*width:], width, hPrev, hidden, dU, hidden, nil, !write)
+	kernel.Gemm(true, false, width, hidden, op.total-first, da[first*ld:], ld, hPrev, hidden, dU, hidden, nil, !write)
 }
