@@ -131,6 +131,7 @@ func TestProductsEqualReference(t *testing.T) {
 			rng := rand.New(rand.NewPCG(3, 4))
 			flip := func() bool { return rng.IntN(2) == 0 }
 			check := func(m, n, k int) {
+				setPathFar(path, flip())
 				product{
 					m: m, n: n, k: k, transA: flip(), transB: flip(),
 					spareA: rng.IntN(2) * rng.IntN(7), spareB: rng.IntN(2) * rng.IntN(7), spareC: rng.IntN(2) * rng.IntN(7),
@@ -159,12 +160,14 @@ func TestProductsEqualReference(t *testing.T) {
 			// Rows of A that fall into one set of the cache.
 			for _, m := range []int{7, 8, 70, 193, 385} {
 				k := 250 + rng.IntN(20)
-				product{m: m, n: 127 + rng.IntN(40), k: k, spareA: aliasing - k, transB: flip(), accumulate: flip(), bias: flip()}.check(t, rng)
-			}
-			for _, transA := range []bool{false, true} {
-				for _, transB := range []bool{false, true} {
-					product{m: 197, n: 37, k: 263, transA: transA, transB: transB, accumulate: flip()}.check(t, rng)
+				for _, far := range []bool{false, true} {
+					setPathFar(path, far)
+					product{m: m, n: 127 + rng.IntN(40), k: k, spareA: aliasing - k, transB: flip(), accumulate: flip(), bias: flip()}.check(t, rng)
 				}
+			}
+			for i := range 8 {
+				setPathFar(path, i&4 != 0)
+				product{m: 197, n: 37, k: 263, transA: i&1 != 0, transB: i&2 != 0, accumulate: flip()}.check(t, rng)
 			}
 		})
 	}

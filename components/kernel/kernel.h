@@ -50,11 +50,13 @@ enum { EXP_PATH_AVX512, EXP_PATH_AVX2, EXP_PATH_NEON, EXP_PATH_PORTABLE, EXP_PAT
 // runs in Go.
 extern int exp_path;
 
-// exp_far says that what the second-level cache has lost is far, but that it holds
-// much: as on an Intel server, 2 MiB a core and 70 ns behind it.
+// exp_far says that it takes long to get back what the second-level cache has lost, but
+// that it holds much: products fetch ahead, and copy less. exp_is_far reports it of this
+// processor: Intel's servers have 2 MiB of that cache a core, with the next 70 ns behind.
 extern int exp_far;
+int exp_is_far(void);
 
-void exp_set_path(int path);
+void exp_set_path(int path, int far);
 
 // exp_runs_path reports whether this processor runs a path.
 int exp_runs_path(int path);

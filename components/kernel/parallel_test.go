@@ -231,13 +231,19 @@ func TestThreadsGiveTheSameBits(t *testing.T) {
 			for threads := 1; threads <= 3; threads++ {
 				t.Run(fmt.Sprint(threads), func(t *testing.T) {
 					lendThreads(t, threads, 1)
-					names, got := splitOperations()
-					if threads == 1 {
-						want = got
-					}
-					for i, name := range names {
-						if at := firstDifference(got[i], want[i]); at >= 0 {
-							t.Errorf("%s: element %d is %x on %d threads, %x on one", name, at, got[i][at], threads, want[i][at])
+					for _, far := range []bool{false, true} {
+						if far && path != pathAVX512 {
+							continue
+						}
+						setPathFar(path, far)
+						names, got := splitOperations()
+						if want == nil {
+							want = got
+						}
+						for i, name := range names {
+							if at := firstDifference(got[i], want[i]); at >= 0 {
+								t.Errorf("%s: element %d is %x on %d threads, %x on one; far: %v", name, at, got[i][at], threads, want[i][at], far)
+							}
 						}
 					}
 				})

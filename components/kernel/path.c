@@ -1,12 +1,15 @@
 #include "kernel.h"
 
-int exp_path = EXP_PATH_PORTABLE, exp_far = 0;
+int exp_path = EXP_PATH_PORTABLE, exp_far;
 
-void exp_set_path(int path) {
-	exp_path = path;
+void exp_set_path(int path, int far) { exp_path = path, exp_far = far; }
+
+int exp_is_far(void) {
 #ifdef EXP_X86
 	__builtin_cpu_init();
-	exp_far = path == EXP_PATH_AVX512 && __builtin_cpu_is("intel");
+	return __builtin_cpu_is("intel") != 0;
+#else
+	return 0;
 #endif
 }
 

@@ -5,6 +5,8 @@ package kernel
 #cgo !windows LDFLAGS: -lm
 #cgo noescape exp_set_path
 #cgo nocallback exp_set_path
+#cgo noescape exp_is_far
+#cgo nocallback exp_is_far
 #cgo noescape exp_runs_path
 #cgo nocallback exp_runs_path
 #include "kernel.h"
@@ -78,9 +80,13 @@ func choosePath(name string, available []path) (path, error) {
 }
 
 // setPath selects the path for Go and C. It must not run beside an operation.
-func setPath(p path) {
+func setPath(p path) { setPathFar(p, p == pathAVX512 && C.exp_is_far() != 0) }
+
+// setPathFar is setPath for a processor that is, or is not, far from what its caches
+// have lost: AVX-512 then fetches ahead.
+func setPathFar(p path, far bool) {
 	active = p
-	C.exp_set_path(C.int(p))
+	C.exp_set_path(C.int(p), cBool(far))
 }
 
 // native reports whether operations on F run in C.
