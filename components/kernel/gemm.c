@@ -83,6 +83,13 @@ static void copy_rows(int64_t rows, int64_t cols, const float *src, int64_t lds,
 	for (int64_t r = 0; r < rows; r++) memcpy(dst + r * ldd, src + r * lds, (size_t)cols * sizeof(float));
 }
 
+// part_of is rows by k of A, which start at a, as it is stored.
+static struct exp_ahead part_of(int trans_a, const float *a, int64_t lda, int64_t rows, int64_t k) {
+	struct exp_ahead part = {.row = a, .ld = lda, .rows = trans_a ? k : rows, .cols = trans_a ? rows : k};
+	if (k == 0) part.rows = 0;
+	return part;
+}
+
 void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
               int64_t ldb, float *c, int64_t ldc, const float *bias, int accumulate, int pack_a, int how_b, int64_t rest,
               float *scratch) {
@@ -109,14 +116,12 @@ void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const f
 				int64_t mi = min64(m - i, block_m);
 				const float *ap = a + i * row_a + p * step_a;
 				t.row_a = row_a, t.step_a = step_a;
-				int64_t rows = min64(m - i - mi, block_m), steps = t.k;
-				ahead.row = ap + mi * row_a, ahead.at = 0, ahead.ld = lda;
-				if (rows == 0) { // the first rows again, of the next block of k
-					steps = p + t.k < k ? min64(k - p - t.k, block_k) : min64(rest, block_k);
-					if (steps > 0) rows = min64(m, block_m), ahead.row = a + (p + t.k) * step_a;
+				if (i + mi < m) {
+					ahead = part_of(trans_a, ap + mi * row_a, lda, min64(m - i - mi, block_m), t.k);
+				} else { // the first rows again, of the indices that come next
+					int64_t after = min64(k + rest - p - t.k, block_k);
+					ahead = part_of(trans_a, after > 0 ? a + (p + t.k) * step_a : NULL, lda, min64(m, block_m), after);
 				}
-				ahead.rows = trans_a ? steps : rows, ahead.cols = trans_a ? rows : steps;
-				if (ahead.cols == 0) ahead.rows = 0;
 				if (pack_a && trans_a) {
 					copy_rows(t.k, mi, ap, lda, scratch_a, EXP_LD_TRANSPOSED_A);
 					ap = scratch_a, t.step_a = EXP_LD_TRANSPOSED_A;

@@ -26,8 +26,8 @@ enum {
 	EXP_B_PACKED, // which exp_pack has packed into panels of ldb rows; trans_b has no meaning
 };
 
-// See gemm.go. scratch is [EXP_SCRATCH] where A or B is to be packed.
-// Of rest summed indices after these, which another call multiplies, A is near then.
+// See gemm.go. rest is how many summed indices come after these K, in another call, for
+// which A may be fetched; scratch is [EXP_SCRATCH] where A or B is to be packed.
 void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
               int64_t ldb, float *c, int64_t ldc, const float *bias, int accumulate, int pack_a, int how_b, int64_t rest,
               float *scratch);
@@ -51,7 +51,7 @@ struct exp_block {
 	int64_t panel_b;       // from one panel of B to the next
 	int64_t ldc;
 	int from;
-	int padded; // B may be read up to the end of a panel
+	int padded;              // B may be read up to the end of a panel
 	struct exp_ahead *ahead; // NULL: nothing
 };
 

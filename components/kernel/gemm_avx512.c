@@ -36,8 +36,8 @@ EXP_INLINE EXP_AVX512 void tile_step(const int rows, const int vectors, const st
 	bs[0] += t->row_b, bs[1] += t->row_b;
 }
 
-// fetch_ahead fetches two lines of what the next block reads of A: so all of it is
-// there in time where C has eight panels of columns or more.
+// fetch_ahead fetches two lines of what the next block reads of A: all of it is there in
+// time where C has 16 panels of columns or more.
 EXP_INLINE EXP_AVX512 void fetch_ahead(struct exp_ahead *f) {
 	EXP_UNROLL(2)
 	for (int i = 0; i < 2; i++) {
