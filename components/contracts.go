@@ -239,8 +239,9 @@ type Optimizer interface {
 	// LearningRate is the rate that a schedule's factor multiplies.
 	LearningRate() float64
 	// Step is update number n, from 1 and without those that were skipped, at
-	// learning rate lr; gradients are multiplied by scale first (clipping).
-	Step(n int, lr, scale float64)
+	// learning rate lr; gradients are multiplied by scale first (clipping). It
+	// reports whether all weights are finite after it.
+	Step(n int, lr, scale float64) (finite bool)
 	// State returns what has to be kept to go on later, by name. Its slices are
 	// the optimizer's own: a checkpoint is restored by writing to them.
 	State() map[string][]float32

@@ -314,9 +314,9 @@ func (brokenOptions) Validate() error { return nil }
 
 type broken struct{}
 
-func (broken) LearningRate() float64       { return 1 }
-func (broken) Step(int, float64, float64)  { panic("the optimizer is broken") }
-func (broken) State() map[string][]float32 { return nil }
+func (broken) LearningRate() float64           { return 1 }
+func (broken) Step(int, float64, float64) bool { panic("the optimizer is broken") }
+func (broken) State() map[string][]float32     { return nil }
 
 func TestPrepareRefuses(t *testing.T) {
 	workplace(t)

@@ -12,6 +12,7 @@ package kernel
 #cgo noescape exp_clamp
 #cgo nocallback exp_clamp
 #include "optimize.h"
+#include "reduce.h"
 */
 import "C"
 
@@ -23,7 +24,8 @@ import "math"
 //	d = g[i] * GradScale
 //	if Decay != 0 { d = fma(Decay, w[i], d) }
 //
-// g is unchanged. The slices have the length of w and must not overlap.
+// g is unchanged. The slices have the length of w and must not overlap. Each reports
+// whether the weights are finite then.
 
 // Adam is what [AdamStep] is given. The corrections of the bias in step t,
 // 1-Beta1^t and 1-Beta2^t, are to be taken from Beta1 and Beta2 as rounded to F,
@@ -44,7 +46,7 @@ type Adam[F Float] struct {
 //	m[i] = fma(1-Beta1, d-m[i], m[i])
 //	v[i] = fma((1-Beta2)*d, d, Beta2*v[i])
 //	w[i] = fma(-LR/Correction1, m[i] / fma(sqrt(v[i]), 1/sqrt(Correction2), Epsilon), (1-Shrink)*w[i])
-func AdamStep[F Float](w, g, m, v []F, o Adam[F]) {
+func AdamStep[F Float](w, g, m, v []F, o Adam[F]) bool {
 	n := len(w)
 	checkLength("AdamStep", "g", len(g), n)
 	checkLength("AdamStep", "m", len(m), n)
@@ -54,25 +56,35 @@ func AdamStep[F Float](w, g, m, v []F, o Adam[F]) {
 		step: -o.LR / o.Correction1, root: 1 / F(math.Sqrt(float64(o.Correction2))), eps: o.Epsilon, keep: 1 - o.Shrink,
 	}
 	if native[F]() {
-		adamSteps.parallel(n, n, adamStep{ptr(w), ptr(g), ptr(m), ptr(v), C.struct_exp_adam{
+		found := newFinding()
+		adamSteps.parallel(units(n, unitSearch), n, adamStep{n, ptr(w), ptr(g), ptr(m), ptr(v), found, C.struct_exp_adam{
 			grad_scale: C.float(a.gradScale), decay: C.float(a.decay), gain1: C.float(a.gain1), gain2: C.float(a.gain2), keep2: C.float(a.keep2),
 			step: C.float(a.step), root: C.float(a.root), eps: C.float(a.eps), keep: C.float(a.keep),
 		}})
-		return
+		return !found.end()
 	}
 	adamStepReference(w, g, m, v, a)
+	return AllFinite(w)
 }
 
 var adamSteps calls[adamStep]
 
 type adamStep struct {
+	n          int
 	w, g, m, v *C.float
+	found      *finding // of weights that are not finite
 	factors    C.struct_exp_adam
 }
 
-// Range updates weights.
+// Range updates units of weights, and looks at each while it is in the cache.
 func (a adamStep) Range(from, to int) {
-	C.exp_adam_step(C.int64_t(to-from), at(a.w, from), at(a.g, from), at(a.m, from), at(a.v, from), a.factors)
+	for i := from * unitSearch; i < min(to*unitSearch, a.n); i += unitSearch {
+		n, w := C.int64_t(min(unitSearch, a.n-i)), at(a.w, i)
+		C.exp_adam_step(n, w, at(a.g, i), at(a.m, i), at(a.v, i), a.factors)
+		if C.exp_all_finite(n, w) == 0 {
+			a.found.Store(true)
+		}
+	}
 }
 
 // adamFactors are what AdamStep multiplies by.
@@ -111,7 +123,7 @@ type SGD[F Float] struct {
 //		d = Nesterov ? fma(Momentum, velocity[i], d) : velocity[i]
 //	}
 //	w[i] = fma(-LR, d, w[i])
-func SGDStep[F Float](w, g, velocity []F, o SGD[F]) {
+func SGDStep[F Float](w, g, velocity []F, o SGD[F]) bool {
 	checkLength("SGDStep", "g", len(g), len(w))
 	if velocity != nil {
 		checkLength("SGDStep", "velocity", len(velocity), len(w))
@@ -120,9 +132,10 @@ func SGDStep[F Float](w, g, velocity []F, o SGD[F]) {
 		C.exp_sgd_step(C.int64_t(len(w)), ptr(w), ptr(g), ptr(velocity), C.struct_exp_sgd{
 			grad_scale: C.float(o.GradScale), decay: C.float(o.Decay), lr: C.float(o.LR), momentum: C.float(o.Momentum), nesterov: cBool(o.Nesterov),
 		})
-		return
+	} else {
+		sgdStepReference(w, g, velocity, o)
 	}
-	sgdStepReference(w, g, velocity, o)
+	return AllFinite(w)
 }
 
 func sgdStepReference[F Float](w, g, velocity []F, o SGD[F]) {
@@ -148,16 +161,17 @@ type Adagrad[F Float] struct{ LR, Epsilon, GradScale, Decay F }
 //
 //	sum[i] = fma(d, d, sum[i])
 //	w[i] = fma(-LR, d / (sqrt(sum[i])+Epsilon), w[i])
-func AdagradStep[F Float](w, g, sum []F, o Adagrad[F]) {
+func AdagradStep[F Float](w, g, sum []F, o Adagrad[F]) bool {
 	checkLength("AdagradStep", "g", len(g), len(w))
 	checkLength("AdagradStep", "sum", len(sum), len(w))
 	if native[F]() {
 		C.exp_adagrad_step(C.int64_t(len(w)), ptr(w), ptr(g), ptr(sum), C.struct_exp_adagrad{
 			grad_scale: C.float(o.GradScale), decay: C.float(o.Decay), lr: C.float(o.LR), eps: C.float(o.Epsilon),
 		})
-		return
+	} else {
+		adagradStepReference(w, g, sum, o)
 	}
-	adagradStepReference(w, g, sum, o)
+	return AllFinite(w)
 }
 
 func adagradStepReference[F Float](w, g, sum []F, o Adagrad[F]) {
@@ -190,7 +204,7 @@ type RMSProp[F Float] struct{ LR, Keep, Gain, Epsilon, Momentum, GradScale, Deca
 //		d = velocity[i]
 //	}
 //	w[i] = fma(-LR, d, w[i])
-func RMSPropStep[F Float](w, g, square, mean, velocity []F, o RMSProp[F]) {
+func RMSPropStep[F Float](w, g, square, mean, velocity []F, o RMSProp[F]) bool {
 	checkLength("RMSPropStep", "g", len(g), len(w))
 	checkLength("RMSPropStep", "square", len(square), len(w))
 	if mean != nil {
@@ -204,9 +218,10 @@ func RMSPropStep[F Float](w, g, square, mean, velocity []F, o RMSProp[F]) {
 			grad_scale: C.float(o.GradScale), decay: C.float(o.Decay), lr: C.float(o.LR), keep: C.float(o.Keep), gain: C.float(o.Gain),
 			eps: C.float(o.Epsilon), momentum: C.float(o.Momentum),
 		})
-		return
+	} else {
+		rmspropStepReference(w, g, square, mean, velocity, o)
 	}
-	rmspropStepReference(w, g, square, mean, velocity, o)
+	return AllFinite(w)
 }
 
 func rmspropStepReference[F Float](w, g, square, mean, velocity []F, o RMSProp[F]) {

@@ -21,19 +21,19 @@ func TestOptimizersEqualReference(t *testing.T) {
 		}
 		adam := Adam[float32]{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, Correction1: rng.Float32(), Correction2: rng.Float32(),
 			GradScale: scale, Decay: decay, Shrink: decay / 10}
-		steps := map[string]func(w, g, a, b, c []float32){
-			"AdamStep": func(w, g, a, b, _ []float32) { AdamStep(w[:n], g, a, b, adam) },
-			"AdagradStep": func(w, g, a, _, _ []float32) {
-				AdagradStep(w[:n], g, a, Adagrad[float32]{LR: 0.01, Epsilon: 1e-10, GradScale: scale, Decay: decay})
+		steps := map[string]func(w, g, a, b, c []float32) (finite bool){
+			"AdamStep": func(w, g, a, b, _ []float32) bool { return AdamStep(w[:n], g, a, b, adam) },
+			"AdagradStep": func(w, g, a, _, _ []float32) bool {
+				return AdagradStep(w[:n], g, a, Adagrad[float32]{LR: 0.01, Epsilon: 1e-10, GradScale: scale, Decay: decay})
 			},
-			"Clamp": func(w, _, _, _, _ []float32) { Clamp(w[:n], 1.5) },
+			"Clamp": func(w, _, _, _, _ []float32) bool { Clamp(w[:n], 1.5); return allFiniteReference(w[:n]) },
 		}
 		for i := range 4 {
-			steps[fmt.Sprintf("SGDStep %d", i)] = func(w, g, a, _, _ []float32) {
-				SGDStep(w[:n], g, nilUnless(a, i > 1), SGD[float32]{LR: 0.01, Momentum: 0.9, Nesterov: i == 3, GradScale: scale, Decay: decay})
+			steps[fmt.Sprintf("SGDStep %d", i)] = func(w, g, a, _, _ []float32) bool {
+				return SGDStep(w[:n], g, nilUnless(a, i > 1), SGD[float32]{LR: 0.01, Momentum: 0.9, Nesterov: i == 3, GradScale: scale, Decay: decay})
 			}
-			steps[fmt.Sprintf("RMSPropStep %d", i)] = func(w, g, a, b, c []float32) {
-				RMSPropStep(w[:n], g, a, nilUnless(b, i&1 != 0), nilUnless(c, i&2 != 0),
+			steps[fmt.Sprintf("RMSPropStep %d", i)] = func(w, g, a, b, c []float32) bool {
+				return RMSPropStep(w[:n], g, a, nilUnless(b, i&1 != 0), nilUnless(c, i&2 != 0),
 					RMSProp[float32]{LR: 0.01, Keep: 0.99, Gain: 0.01, Epsilon: 1e-8, Momentum: 0.9, GradScale: scale, Decay: decay})
 			}
 		}
@@ -48,13 +48,16 @@ func TestOptimizersEqualReference(t *testing.T) {
 			for i := range start {
 				got[i], want[i] = slices.Clone(start[i]), slices.Clone(start[i])
 			}
-			step(got[0], g, got[1], got[2], got[3])
+			finite := step(got[0], g, got[1], got[2], got[3])
 			before := active
 			setPath(pathReference)
 			step(want[0], g, want[1], want[2], want[3])
 			setPath(before)
 			for i := range got {
 				same(t, fmt.Sprintf("slice %d of %s", i, name), n, got[i], want[i])
+			}
+			if finite != allFiniteReference(want[0][:n]) {
+				t.Fatalf("%s of %d reports that the weights are finite: %v", name, n, finite)
 			}
 		}
 	})

@@ -252,6 +252,13 @@ func TestThreadsGiveTheSameBits(t *testing.T) {
 	}
 }
 
+func oneIf(is bool) float32 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
 // splitOperations runs the operations that are split, and returns what they were
 // and what each wrote.
 func splitOperations() (names []string, results [][]float32) {
@@ -317,12 +324,18 @@ func splitOperations() (names []string, results [][]float32) {
 	}
 	finite := random(100 * unitSearch)
 	for i := range 3 { // none that is not finite, one in the last unit, and one in the first
-		whether := float32(0)
-		if AllFinite(finite) {
-			whether = 1
-		}
-		result(fmt.Sprintf("AllFinite %d", i), []float32{whether, float32(i)})
+		result(fmt.Sprintf("AllFinite %d", i), []float32{oneIf(AllFinite(finite)), float32(i)})
 		finite[[...]int{len(finite) - 1, 0, 0}[i]] = float32(math.Inf(1))
+	}
+	for i := range 3 { // the same of gradients
+		const n = 3*unitSearch + 5
+		w, g, m, v := random(n), random(n), random(n), random(n)
+		Mul(v, v, v)
+		if i > 0 {
+			g[[...]int{0, n - 1, 0}[i]] = float32(math.Inf(1))
+		}
+		finite := AdamStep(w, g, m, v, Adam[float32]{LR: 0.1, Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8, Correction1: 0.3, Correction2: 0.2, GradScale: 2})
+		result(fmt.Sprintf("AdamStep %d", i), w, m, v, []float32{oneIf(finite)})
 	}
 	for _, causal := range []bool{false, true} {
 		shape := AttentionShape{Heads: 2, KeySize: 5, ValueSize: 7, LdQ: 10, LdK: 11, LdV: 14, LdY: 14, Scale: 0.4, Causal: causal, MaxKeys: 40}
@@ -378,10 +391,7 @@ func splitOperations() (names []string, results [][]float32) {
 		LayerNorm(rows, d, y, random(n), random(d), random(d), 1e-5, mean, rstd)
 		result(name("LayerNorm"), y, mean, rstd)
 
-		w, m, v, dropped, dx := random(n), random(n), random(n), random(n), random(n)
-		Mul(v, v, v)
-		AdamStep(w, random(n), m, v, Adam[float32]{LR: 0.1, Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8, Correction1: 0.3, Correction2: 0.2, GradScale: 2})
-		result(name("AdamStep"), w, m, v)
+		dropped, dx := random(n), random(n)
 		Dropout(dropped, random(n), 0.3, 5, 7)
 		DropoutBackward(dx, random(n), 0.3, 5, 7)
 		result(name("Dropout"), dropped, dx)

@@ -102,23 +102,35 @@ func sumSquaresReference[F Float](x []F) float64 {
 // AllFinite reports whether no element of x is NaN or infinite.
 func AllFinite[F Float](x []F) bool {
 	if native[F]() {
-		found := findings.take()
-		if found == nil {
-			found = new(atomic.Bool)
-		}
-		found.Store(false)
+		found := newFinding()
 		searches.parallel(units(len(x), unitSearch), len(x)/16, search{len(x), ptr(x), found})
-		finite := !found.Load()
-		findings.give(found)
-		return finite
+		return !found.end()
 	}
 	return allFiniteReference(x)
 }
 
-var (
-	searches calls[search]
-	findings freeList[atomic.Bool]
-)
+var searches calls[search]
+
+// A finding is whether any of the parts of an operation has found something.
+type finding struct{ atomic.Bool }
+
+var findings freeList[finding]
+
+func newFinding() *finding {
+	f := findings.take()
+	if f == nil {
+		f = new(finding)
+	}
+	f.Store(false)
+	return f
+}
+
+// end reports it, and gives f back.
+func (f *finding) end() bool {
+	found := f.Load()
+	findings.give(f)
+	return found
+}
 
 const unitSearch = 4096 // elements
 
@@ -126,7 +138,7 @@ const unitSearch = 4096 // elements
 type search struct {
 	n     int
 	x     *C.float
-	found *atomic.Bool
+	found *finding
 }
 
 // Range searches units of x.

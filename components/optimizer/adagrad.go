@@ -50,13 +50,15 @@ func NewAdagrad(o AdagradOptions, d components.OptimizerDeps) (components.Optimi
 func (a *adagrad) LearningRate() float64 { return a.o.LR }
 
 // Step is one update.
-func (a *adagrad) Step(n int, lr, scale float64) {
+func (a *adagrad) Step(n int, lr, scale float64) (finite bool) {
 	lr /= 1 + float64(a.o.LRDecay*float64(n-1))
+	finite = true
 	for i, p := range a.params {
-		kernel.AdagradStep(p.values(), p.grad(), a.sum[i], kernel.Adagrad[float32]{
+		finite = kernel.AdagradStep(p.values(), p.grad(), a.sum[i], kernel.Adagrad[float32]{
 			LR: float32(lr * p.lr), Epsilon: float32(a.o.Epsilon), GradScale: float32(scale), Decay: float32(a.o.WeightDecay * p.decay),
-		})
+		}) && finite
 	}
+	return finite
 }
 
 // State is the sums of squares.

@@ -61,12 +61,13 @@ func NewAdamW(o AdamWOptions, d components.OptimizerDeps) (components.Optimizer,
 func (a *adam) LearningRate() float64 { return a.o.LR }
 
 // Step is one update.
-func (a *adam) Step(n int, lr, scale float64) {
+func (a *adam) Step(n int, lr, scale float64) (finite bool) {
 	beta1, beta2 := float32(a.o.Beta1), float32(a.o.Beta2)
 	// From the rounded decays, which the means are made with: 1-beta2 is off by
 	// a part in 80,000 at 0.999, and so would the first corrected means be.
 	correction1 := 1 - math.Pow(float64(beta1), float64(n))
 	correction2 := 1 - math.Pow(float64(beta2), float64(n))
+	finite = true
 	for i, p := range a.params {
 		o := kernel.Adam[float32]{
 			LR: float32(lr * p.lr), Beta1: beta1, Beta2: beta2, Epsilon: float32(a.o.Epsilon),
@@ -77,8 +78,9 @@ func (a *adam) Step(n int, lr, scale float64) {
 		} else {
 			o.Decay = float32(decay)
 		}
-		kernel.AdamStep(p.values(), p.grad(), a.mean[i], a.square[i], o)
+		finite = kernel.AdamStep(p.values(), p.grad(), a.mean[i], a.square[i], o) && finite
 	}
+	return finite
 }
 
 // State is the two means.

@@ -45,13 +45,15 @@ func NewRMSProp(o RMSPropOptions, d components.OptimizerDeps) (components.Optimi
 func (r *rmsprop) LearningRate() float64 { return r.o.LR }
 
 // Step is one update.
-func (r *rmsprop) Step(_ int, lr, scale float64) {
+func (r *rmsprop) Step(_ int, lr, scale float64) (finite bool) {
+	finite = true
 	for i, p := range r.params {
-		kernel.RMSPropStep(p.values(), p.grad(), r.square[i], r.mean[i], r.velocity[i], kernel.RMSProp[float32]{
+		finite = kernel.RMSPropStep(p.values(), p.grad(), r.square[i], r.mean[i], r.velocity[i], kernel.RMSProp[float32]{
 			LR: float32(lr * p.lr), Keep: float32(r.o.Alpha), Gain: float32(1 - r.o.Alpha), Epsilon: float32(r.o.Epsilon),
 			Momentum: float32(r.o.Momentum), GradScale: float32(scale), Decay: float32(r.o.WeightDecay * p.decay),
-		})
+		}) && finite
 	}
+	return finite
 }
 
 // State is the means and the velocities.

@@ -46,13 +46,15 @@ func NewSGD(o SGDOptions, d components.OptimizerDeps) (components.Optimizer, err
 func (s *sgd) LearningRate() float64 { return s.o.LR }
 
 // Step is one update.
-func (s *sgd) Step(_ int, lr, scale float64) {
+func (s *sgd) Step(_ int, lr, scale float64) (finite bool) {
+	finite = true
 	for i, p := range s.params {
-		kernel.SGDStep(p.values(), p.grad(), s.velocity[i], kernel.SGD[float32]{
+		finite = kernel.SGDStep(p.values(), p.grad(), s.velocity[i], kernel.SGD[float32]{
 			LR: float32(lr * p.lr), Momentum: float32(s.o.Momentum), Nesterov: s.o.Nesterov,
 			GradScale: float32(scale), Decay: float32(s.o.WeightDecay * p.decay),
-		})
+		}) && finite
 	}
+	return finite
 }
 
 // State is the velocities.

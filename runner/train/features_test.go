@@ -477,9 +477,9 @@ type counted struct {
 	updates *[]int
 }
 
-func (o counted) Step(n int, lr, scale float64) {
+func (o counted) Step(n int, lr, scale float64) bool {
 	*o.updates = append(*o.updates, n)
-	o.Optimizer.Step(n, lr, scale)
+	return o.Optimizer.Step(n, lr, scale)
 }
 
 // A parameter that overflows in an update is named, and the step.

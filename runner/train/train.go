@@ -348,14 +348,17 @@ func (t *trial) update() error {
 	if diagnoses {
 		before = weightsOf(params)
 	}
-	t.optimizer.Step(t.step-t.skipped, rate, perToken*optimizer.ClipScale(clipped, t.Training.ClipNorm))
+	stayFinite := t.optimizer.Step(t.step-t.skipped, rate, perToken*optimizer.ClipScale(clipped, t.Training.ClipNorm))
 	params.Changed()
 	if diagnoses {
 		if err := t.record("train", "update_ratio", t.updateRatios(before)); err != nil {
 			return err
 		}
 	}
-	if t.overflow = params.FirstNotFinite(); t.overflow != nil { // the loss of the next step shows it, or not
+	if !stayFinite {
+		t.overflow = params.FirstNotFinite()
+	}
+	if t.overflow != nil { // the loss of the next step shows it, or not
 		t.overflowBatch, t.overflowErr = t.keepBatch(&DivergedError{Step: t.step, Loss: value, GradNorm: norm, Where: "the update of " + t.overflow.Name()})
 	}
 	t.averages.update(t.step)
