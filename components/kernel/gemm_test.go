@@ -92,16 +92,19 @@ func (p product) check(t *testing.T, rng *rand.Rand) {
 	if i := firstDifference(packed.data, packedReference.data); i >= 0 {
 		t.Fatalf("Pack %v: element %d is %x, want %x", p, i, packed.data[i], packedReference.data[i])
 	}
-	copy(got, c)
-	GemmPacked(p.transA, p.m, a, lda, &packed, got, ldc, bias, p.accumulate)
-	if i := firstDifference(got, want); i >= 0 {
-		t.Fatalf("GemmPacked %v: element %d of c is %x, want %x", p, i, got[i], want[i])
+	multiply := func(b *Packed[float32], what string) {
+		copy(got, c)
+		GemmPacked(p.transA, p.m, a, lda, b, got, ldc, bias, p.accumulate)
+		if i := firstDifference(got, want); i >= 0 {
+			t.Fatalf("GemmPacked %v%s: element %d of c is %x, want %x", p, what, i, got[i], want[i])
+		}
+		copy(got, c)
+		gemmPackedReference(p.transA, p.m, a, lda, b, got, ldc, bias, p.accumulate)
+		if i := firstDifference(got, want); i >= 0 {
+			t.Fatalf("gemmPackedReference %v%s: element %d of c is %x, want %x", p, what, i, got[i], want[i])
+		}
 	}
-	copy(got, c)
-	gemmPackedReference(p.transA, p.m, a, lda, &packed, got, ldc, bias, p.accumulate)
-	if i := firstDifference(got, want); i >= 0 {
-		t.Fatalf("gemmPackedReference %v: element %d of c is %x, want %x", p, i, got[i], want[i])
-	}
+	multiply(&packed, "")
 	if p.transB {
 		return
 	}
@@ -112,16 +115,7 @@ func (p product) check(t *testing.T, rng *rand.Rand) {
 	larger.PackRows(before+half, p.k-half, b[min(half*ldb, len(b)):], ldb)
 	larger.PackRows(before, half, b, ldb)
 	last := larger.From(before)
-	copy(got, c)
-	GemmPacked(p.transA, p.m, a, lda, &last, got, ldc, bias, p.accumulate)
-	if i := firstDifference(got, want); i >= 0 {
-		t.Fatalf("GemmPacked %v of the last rows: element %d of c is %x, want %x", p, i, got[i], want[i])
-	}
-	copy(got, c)
-	gemmPackedReference(p.transA, p.m, a, lda, &last, got, ldc, bias, p.accumulate)
-	if i := firstDifference(got, want); i >= 0 {
-		t.Fatalf("gemmPackedReference %v of the last rows: element %d of c is %x, want %x", p, i, got[i], want[i])
-	}
+	multiply(&last, " of the last rows")
 }
 
 func TestProductsEqualReference(t *testing.T) {
