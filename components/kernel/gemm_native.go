@@ -101,7 +101,11 @@ func gemmPackedNative(transA bool, m, n, k int, a *C.float, lda int, b *C.float,
 // multiply multiplies in units, with B where howB says.
 func (g gemm) multiply() {
 	g.byRows = g.m > g.n
-	g.packA = g.transA && g.lda > directStride || !g.transA && g.lda%aliasing == 0 && g.m > directA && g.n >= unitPacking && C.exp_far == 0
+	if g.transA {
+		g.packA = g.lda > directStride
+	} else {
+		g.packA = g.lda%aliasing == 0 && g.m > directA && g.n >= unitPacking && C.exp_far == 0
+	}
 	size := g.n
 	g.unit = unitColumns
 	if g.byRows {

@@ -39,9 +39,8 @@
 
 #define EXP_INLINE static inline __attribute__((always_inline))
 
-// exp_fetch fetches what lies 2 KiB after p, if anything does: a processor that
-// fetches ahead by itself stops at the end of a page, and there are four elements of
-// state and more to a weight.
+// exp_fetch fetches what lies 2 KiB after p, if anything does, for a loop that reads
+// more memory than it computes: what the processor fetches by itself ends with the page.
 EXP_INLINE void exp_fetch(const float *p) { __builtin_prefetch((const void *)((uintptr_t)p + 2048)); }
 
 enum { EXP_PATH_AVX512, EXP_PATH_AVX2, EXP_PATH_NEON, EXP_PATH_PORTABLE, EXP_PATH_REFERENCE };

@@ -57,7 +57,7 @@ func AdamStep[F Float](w, g, m, v []F, o Adam[F]) bool {
 	}
 	if native[F]() {
 		found := newFinding()
-		adamSteps.parallel(units(n, unitSearch), n, adamStep{n, ptr(w), ptr(g), ptr(m), ptr(v), found, C.struct_exp_adam{
+		adamSteps.parallel(units(n, unitElements), n, adamStep{n, ptr(w), ptr(g), ptr(m), ptr(v), found, C.struct_exp_adam{
 			grad_scale: C.float(a.gradScale), decay: C.float(a.decay), gain1: C.float(a.gain1), gain2: C.float(a.gain2), keep2: C.float(a.keep2),
 			step: C.float(a.step), root: C.float(a.root), eps: C.float(a.eps), keep: C.float(a.keep),
 		}})
@@ -78,8 +78,8 @@ type adamStep struct {
 
 // Range updates units of weights, and looks at each while it is in the cache.
 func (a adamStep) Range(from, to int) {
-	for i := from * unitSearch; i < min(to*unitSearch, a.n); i += unitSearch {
-		n, w := C.int64_t(min(unitSearch, a.n-i)), at(a.w, i)
+	for i := from * unitElements; i < min(to*unitElements, a.n); i += unitElements {
+		n, w := C.int64_t(min(unitElements, a.n-i)), at(a.w, i)
 		C.exp_adam_step(n, w, at(a.g, i), at(a.m, i), at(a.v, i), a.factors)
 		if C.exp_all_finite(n, w) == 0 {
 			a.found.Store(true)

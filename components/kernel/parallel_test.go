@@ -322,13 +322,13 @@ func splitOperations() (names []string, results [][]float32) {
 		}
 		result(fmt.Sprintf("AdditiveAttention %v", sequences), w, y, dq, dk, dv, dvalues)
 	}
-	finite := random(100 * unitSearch)
+	finite := random(100 * unitElements)
 	for i := range 3 { // none that is not finite, one in the last unit, and one in the first
 		result(fmt.Sprintf("AllFinite %d", i), []float32{oneIf(AllFinite(finite)), float32(i)})
 		finite[[...]int{len(finite) - 1, 0, 0}[i]] = float32(math.Inf(1))
 	}
 	for i := range 3 { // the same of gradients
-		const n = 3*unitSearch + 5
+		const n = 3*unitElements + 5
 		w, g, m, v := random(n), random(n), random(n), random(n)
 		Mul(v, v, v)
 		if i > 0 {
@@ -391,7 +391,10 @@ func splitOperations() (names []string, results [][]float32) {
 		LayerNorm(rows, d, y, random(n), random(d), random(d), 1e-5, mean, rstd)
 		result(name("LayerNorm"), y, mean, rstd)
 
-		dropped, dx := random(n), random(n)
+		w, m, v, dropped, dx := random(n), random(n), random(n), random(n), random(n)
+		Mul(v, v, v)
+		AdamStep(w, random(n), m, v, Adam[float32]{LR: 0.1, Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8, Correction1: 0.3, Correction2: 0.2, GradScale: 2})
+		result(name("AdamStep"), w, m, v)
 		Dropout(dropped, random(n), 0.3, 5, 7)
 		DropoutBackward(dx, random(n), 0.3, 5, 7)
 		result(name("Dropout"), dropped, dx)

@@ -103,7 +103,7 @@ func sumSquaresReference[F Float](x []F) float64 {
 func AllFinite[F Float](x []F) bool {
 	if native[F]() {
 		found := newFinding()
-		searches.parallel(units(len(x), unitSearch), len(x)/16, search{len(x), ptr(x), found})
+		searches.parallel(units(len(x), unitElements), len(x)/16, search{len(x), ptr(x), found})
 		return !found.end()
 	}
 	return allFiniteReference(x)
@@ -132,7 +132,9 @@ func (f *finding) end() bool {
 	return found
 }
 
-const unitSearch = 4096 // elements
+// unitElements is how many elements a unit has of operations that look at each, and
+// perhaps have just written it: it is in a cache then.
+const unitElements = 4096
 
 // search is AllFinite of so many elements, which tells found if they are not.
 type search struct {
@@ -143,7 +145,7 @@ type search struct {
 
 // Range searches units of x.
 func (s search) Range(from, to int) {
-	from, to = from*unitSearch, min(to*unitSearch, s.n)
+	from, to = from*unitElements, min(to*unitElements, s.n)
 	if C.exp_all_finite(C.int64_t(to-from), at(s.x, from)) == 0 {
 		s.found.Store(true)
 	}

@@ -280,7 +280,9 @@ func (op *unrollOp[F]) Backward() {
 			clear(dc[op.nonEmpty()*hidden:]) // an empty row ends with zeros, whatever it starts with
 		}
 	}
-	ld := width // of the gradients of gates
+	// The rows of an LSTM's 4H gradients would often fall into one set of the cache; those
+	// of the others seldom do, and norms want theirs without gaps.
+	ld := width
 	if op.kind == lstm && !op.LayerNorm {
 		ld = kernel.Stride(width)
 	}
