@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"slices"
 	"unsafe"
+
+	"exp/components/kernel"
 )
 
 // arena hands out memory that is taken back all at once, or piece by piece as a
@@ -111,9 +113,7 @@ func (a *arena) grow(words int) {
 
 // newChunk returns zeroed memory. No two chunks touch.
 func newChunk(words int) piece {
-	chunk := make([]uint64, words+alignWords)
-	skew := (64 - int(uintptr(unsafe.Pointer(unsafe.SliceData(chunk)))%64)) % 64 / 8
-	return piece{unsafe.Pointer(&chunk[skew]), words}
+	return piece{unsafe.Pointer(unsafe.SliceData(kernel.Memory[uint64](words))), words}
 }
 
 func (a *arena) reset() {

@@ -2,7 +2,6 @@ package kernel
 
 import (
 	"fmt"
-	"unsafe"
 )
 
 // Gemm is C = op(A) op(B), or with accumulate C += op(A) op(B), where op(A) is
@@ -63,7 +62,7 @@ func (p *Packed[F]) Pack(trans bool, k, n int, b []F, ldb int) {
 	}
 	checkMatrix("Pack", "B", trans, k, n, ldb, len(b))
 	p.K, p.N, p.panel = k, n, k
-	p.data = alignedSlice(p.data, PackedSize(k, n))
+	p.data = grow(p.data, PackedSize(k, n))
 	p.pack(trans, 0, k, b, ldb)
 }
 
@@ -151,15 +150,11 @@ func checkMatrix(op, role string, trans bool, rows, cols, ld, length int) {
 	}
 }
 
-// alignedSlice is n elements that start at a cache line, in old's memory if it
-// is large enough.
-func alignedSlice[F Float](old []F, n int) []F {
+// grow is n elements that start at a cache line, in old's memory if it is large
+// enough.
+func grow[F Float](old []F, n int) []F {
 	if n <= cap(old) {
 		return old[:n]
 	}
-	const line = 64 // bytes
-	size := unsafe.Sizeof(F(0))
-	x := make([]F, n+int(line/size))
-	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(x))) % line / size)
-	return x[skip : skip+n]
+	return Memory[F](n)
 }

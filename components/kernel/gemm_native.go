@@ -18,7 +18,7 @@ import (
 const panelSize = C.EXP_PANEL
 
 // scratchPool holds what products pack their operands into, *scratch.
-var scratchPool = sync.Pool{New: func() any { return new(scratch) }}
+var scratchPool = sync.Pool{New: func() any { return (*scratch)(Memory[C.float](scratchSize)) }}
 
 const scratchSize = C.EXP_SCRATCH
 
@@ -84,7 +84,7 @@ func gemmNative(transA, transB bool, m, n, k int, a *C.float, lda int, b *C.floa
 	if m > n && g.howB == C.EXP_B_PACK && m >= 2*unitPacking && Threads() > 1 {
 		all := packedPool.Get().(*Packed[float32])
 		defer packedPool.Put(all)
-		all.data = alignedSlice(all.data, PackedSize(k, n))
+		all.data = grow(all.data, PackedSize(k, n))
 		packNative(transB, k, n, b, ldb, ptr(all.data), k)
 		g.b, g.ldb, g.howB = ptr(all.data), k, C.EXP_B_PACKED
 	}
@@ -123,7 +123,7 @@ func (g gemm) multiply() {
 			all := packedPool.Get().(*Packed[float32])
 			defer packedPool.Put(all)
 			lda := g.k + panelSize
-			all.data = alignedSlice(all.data, g.m*lda)
+			all.data = grow(all.data, g.m*lda)
 			copies.parallel(g.m, g.m*g.k/packedPerNanosecond, rowCopy{g.k, g.a, g.lda, ptr(all.data), lda})
 			g.a, g.lda, g.packA = ptr(all.data), lda, false
 		}

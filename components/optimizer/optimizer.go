@@ -100,13 +100,18 @@ func parameters(d components.OptimizerDeps) []parameter {
 	return all
 }
 
-// buffers is a vector a parameter.
+// buffers is a vector a parameter, which lie side by side.
 type buffers [][]float32
 
 func newBuffers(params []parameter) buffers {
+	size := 0
+	for _, p := range params {
+		size += p.Size()
+	}
+	all := kernel.Memory[float32](size)
 	b := make(buffers, len(params))
 	for i, p := range params {
-		b[i] = make([]float32, p.Size())
+		b[i], all = all[:p.Size():p.Size()], all[p.Size():]
 	}
 	return b
 }
