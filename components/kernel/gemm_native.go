@@ -30,7 +30,8 @@ const directB = 24
 
 // directStride is the leading dimension up to which the same holds for any B,
 // and for a transposed A, whose columns a product walks along: at more, and
-// worst at a power of two, they fall into few sets of the cache.
+// worst at a power of two, they fall into few sets of the cache. Where lost lines
+// are far ([C.exp_far]) only those of B that are aliasing are packed.
 const directStride = 256
 
 // directA is the number of rows of C up to which reading A where it lies beats
@@ -78,7 +79,7 @@ func gemmNative(transA, transB bool, m, n, k int, a *C.float, lda int, b *C.floa
 	g := gemm{
 		transA: transA, transB: transB, accumulate: accumulate, m: m, n: n, k: k, a: a, lda: lda, b: b, ldb: ldb, c: c, ldc: ldc, bias: bias,
 	}
-	if transB || m > directB && ldb > directStride {
+	if transB || m > directB && ldb > directStride && (C.exp_far == 0 || ldb%aliasing == 0) {
 		g.howB = C.EXP_B_PACK
 	}
 	if m > n && g.howB == C.EXP_B_PACK && m >= 2*unitPacking && Threads() > 1 {
