@@ -99,7 +99,7 @@ func (op *linearCrossEntropyOp[F]) Backward() {
 		kernel.Scale(op.dLogits, scale, op.dLogits)
 	}
 	rows, in, ld := op.x.Rows(), op.w.Dim(1), kernel.Stride(op.w.Dim(0))
-	linearWeightBackward(Columns{Var: op.w}, op.b, rows, in, Values[F](op.x), op.dLogits, ld)
+	linearWeightBackward(Columns{Var: op.w}, op.b, rows, in, Values[F](op.x), in, op.dLogits, ld)
 	if !op.x.Constant() {
 		dx, first := GradToWrite[F](op.x)
 		Multiply(rows, op.dLogits, ld, Columns{Var: op.w}, in, false, dx, in, nil, !first)

@@ -175,10 +175,12 @@ func TestGradients(t *testing.T) {
 			tape.Forget(x)
 			return results{y, autodiff.Tanh(tape, in("z", 3, 6))} // in the memory of x, maybe
 		},
-		"relu linear": func(tape *autodiff.Tape, in in) results {
-			const rows = 130 // more than a block
-			h := autodiff.Scale(tape, in("h", rows, 3), 2)
-			return results{autodiff.ReLULinear(tape, h, in("w", 2, 3), in("b", 2))}
+		"feed forward": func(tape *autodiff.Tape, in in) results {
+			return results{autodiff.FeedForward(tape, in("x", 130, 2), in("w1", 3, 2), in("b1", 3), in("w2", 2, 3), in("b2", 2))} // more rows than a block
+		},
+		"feed forward, of what others have too": func(tape *autodiff.Tape, in in) results {
+			x := autodiff.Scale(tape, in("x", 5, 2), 2)
+			return results{autodiff.FeedForward(tape, x, in("w1", 3, 2), in("b1", 3), in("w2", 4, 3), in("b2", 4)), autodiff.Tanh(tape, x)}
 		},
 		"dropout": func(tape *autodiff.Tape, in in) results {
 			tape.Seed(7)

@@ -80,7 +80,7 @@ func (op *linearOp[F]) Backward() {
 	if op.sum != nil {
 		op.sum.add(rows, Values[F](op.x), dy)
 	} else {
-		linearWeightBackward(op.w, op.b, rows, in, Values[F](op.x), dy, out)
+		linearWeightBackward(op.w, op.b, rows, in, Values[F](op.x), in, dy, out)
 	}
 	if !op.x.Constant() {
 		dx, first := GradToWrite[F](op.x)
@@ -89,11 +89,11 @@ func (op *linearOp[F]) Backward() {
 }
 
 // linearWeightBackward: dW += dyᵀ x, db += Σ dy, for x [rows, in] and dy [rows, out],
-// whose rows are ldy apart.
-func linearWeightBackward[F kernel.Float](w Columns, b *Var, rows, in int, x, dy []F, ldy int) {
+// whose rows are ldx and ldy apart.
+func linearWeightBackward[F kernel.Float](w Columns, b *Var, rows, in int, x []F, ldx int, dy []F, ldy int) {
 	out := w.Var.Dim(0)
 	dw, first := linearWeightGrad[F](w, in)
-	kernel.Gemm(true, false, out, in, rows, dy, ldy, x, in, dw, w.width(), nil, !first)
+	kernel.Gemm(true, false, out, in, rows, dy, ldy, x, ldx, dw, w.width(), nil, !first)
 	if b != nil {
 		kernel.SumRows(Grad[F](b), rows, out, dy, ldy)
 	}

@@ -147,11 +147,10 @@ func newFeedForward(p *autodiff.Params, o Options) feedForward {
 }
 
 func (f feedForward) forward(t *autodiff.Tape, x *autodiff.Var) *autodiff.Var {
-	h := f.in.Forward(t, x)
 	if f.activation == autodiff.ReLUActivation {
-		return autodiff.ReLULinear(t, h, f.out.Weight, f.out.Bias)
+		return autodiff.FeedForward(t, x, f.in.Weight, f.in.Bias, f.out.Weight, f.out.Bias)
 	}
-	return f.out.Forward(t, autodiff.Activate(t, h, f.activation))
+	return f.out.Forward(t, autodiff.Activate(t, f.in.Forward(t, x), f.activation))
 }
 
 // residual is what surrounds each part of a layer: x + part(norm x) before, or

@@ -150,7 +150,7 @@ func TestProfile(t *testing.T) {
 	if share := float64(total) / float64(s.ProfiledTime); !(share > 0.8 && share <= 1) {
 		t.Errorf("the shares add up to %v, want about 1", share)
 	}
-	for name, want := range map[string]int{"linear": 9, "relu_linear": 2, "scaled_dot_product": 3, "layer_norm": 7, "linear_cross_entropy": 1, "optimizer": 1, "batch": 1} {
+	for name, want := range map[string]int{"linear": 7, "feed_forward": 2, "scaled_dot_product": 3, "layer_norm": 7, "linear_cross_entropy": 1, "optimizer": 1, "batch": 1} {
 		if calls[name] != 20*want {
 			t.Errorf("%s: %d calls, want %d", name, calls[name], 20*want)
 		}
