@@ -122,10 +122,6 @@ EXP_INLINE EXP_AVX2 void gru_backward_step8(const int whole, int64_t rest, int64
 #undef STORE
 #define LOAD(p) _mm512_maskz_loadu_ps(some, p)
 #define STORE(p, v) _mm512_mask_storeu_ps(p, some, v)
-// What a step kept is not in the cache any more: the same units of the next row
-// are on their way while those of this one are computed.
-#define FETCH(p) __builtin_prefetch(p)
-
 EXP_INLINE EXP_AVX512 void lstm_forward_step16(__mmask16 some, int64_t h, float *gates, const float *c_prev, float *c,
                                                float *h_out) {
 	__m512 i = exp_sigmoid16(LOAD(gates)), f = exp_sigmoid16(LOAD(gates + h));
@@ -141,7 +137,6 @@ EXP_INLINE EXP_AVX512 void lstm_forward_step16(__mmask16 some, int64_t h, float 
 
 EXP_INLINE EXP_AVX512 void lstm_backward_step16(__mmask16 some, int64_t h, const float *gates, const float *c_prev,
                                                 const float *c, const float *dh, float *dc, float *dgates) {
-	FETCH(gates + 4 * h), FETCH(gates + 5 * h), FETCH(gates + 6 * h), FETCH(gates + 7 * h), FETCH(c_prev + h), FETCH(c + h);
 	__m512 i = LOAD(gates), f = LOAD(gates + h), g = LOAD(gates + 2 * h), o = LOAD(gates + 3 * h);
 	__m512 t = exp_tanh16(LOAD(c)), dy = LOAD(dh);
 	__m512 d = _mm512_fmadd_ps(_mm512_mul_ps(dy, o), exp_one_minus_square16(t), LOAD(dc));
@@ -187,10 +182,18 @@ EXP_INLINE EXP_AVX2 __m256 relu_grad8(__m256 dh, __m256 h) {
 
 #endif
 
+// fetch fetches a vector of each of so many gates.
+EXP_INLINE void fetch(const int gates, int64_t h, const float *p) {
+	EXP_UNROLL(4)
+	for (int g = 0; g < gates; g++) __builtin_prefetch(p + g * h);
+}
+
 // ROWS_WIDE makes name_avx2 of name_step8, and name_avx512 of name_step16: step(j)
-// is their arguments for the units from j of row r on.
+// is their arguments for the units from j of row r on. Neither what an earlier step
+// kept nor what this one writes is in the cache: ahead(j) fetches of both the same units
+// of the next row while those of this one are computed.
 #ifdef EXP_X86
-#define ROWS_WIDE(name, params, step)                                                                        \
+#define ROWS_WIDE(name, params, step, ahead)                                                                 \
 	static EXP_AVX2 void name##_avx2 params {                                                                \
 		for (int64_t r = 0; r < rows; r++) {                                                                 \
 			int64_t j = 0;                                                                                   \
@@ -200,7 +203,10 @@ EXP_INLINE EXP_AVX2 __m256 relu_grad8(__m256 dh, __m256 h) {
 	}                                                                                                        \
 	static EXP_AVX512 void name##_avx512 params {                                                            \
 		for (int64_t r = 0; r < rows; r++) {                                                                 \
-			EXP_VECTORS(j, h, { name##_step16(some, step(j)); });                                            \
+			EXP_VECTORS(j, h, {                                                                              \
+				ahead(j);                                                                                    \
+				name##_step16(some, step(j));                                                                \
+			});                                                                                              \
 		}                                                                                                    \
 	}
 #define BINARY_AVX2(name)                                                                                    \
@@ -213,12 +219,12 @@ EXP_INLINE EXP_AVX2 __m256 relu_grad8(__m256 dh, __m256 h) {
 		exp_store_first(dg + i, name##8(exp_load_first(dh + i, n - i), exp_load_first(h + i, n - i)), n - i); \
 	}
 #else
-#define ROWS_WIDE(name, params, step)
+#define ROWS_WIDE(name, params, step, ahead)
 #define BINARY_AVX2(name)
 #endif
 
-#define ROWS(name, params, args, step)                                                                       \
-	ROWS_WIDE(name, params, step)                                                                            \
+#define ROWS(name, params, args, step, ahead)                                                                \
+	ROWS_WIDE(name, params, step, ahead)                                                                     \
 	void exp_##name params {                                                                                 \
 		EXP_IF_AVX512(name##_avx512 args)                                                                    \
 		EXP_IF_AVX2(name##_avx2 args)                                                                        \
@@ -228,31 +234,43 @@ EXP_INLINE EXP_AVX2 __m256 relu_grad8(__m256 dh, __m256 h) {
 	}
 
 #define STEP(j) h, gates + 4 * r * h + j, c_prev + r * h + j, c + r * h + j, h_out + r * h + j
+#define AHEAD(j) fetch(1, h, c_prev + (r + 1) * h + j), fetch(1, h, c + (r + 1) * h + j), fetch(1, h, h_out + (r + 1) * h + j)
 ROWS(lstm_forward, (int64_t rows, int64_t h, float *gates, const float *c_prev, float *c, float *h_out),
-     (rows, h, gates, c_prev, c, h_out), STEP)
+     (rows, h, gates, c_prev, c, h_out), STEP, AHEAD)
 #undef STEP
+#undef AHEAD
 
 #define STEP(j)                                                                                              \
 	h, gates + 4 * r * h + j, c_prev + r * h + j, c + r * h + j, dh + r * h + j, dc + r * h + j,             \
 	    dgates + r * ld + j
+#define AHEAD(j)                                                                                             \
+	fetch(4, h, gates + 4 * (r + 1) * h + j), fetch(1, h, c_prev + (r + 1) * h + j),                         \
+	    fetch(1, h, c + (r + 1) * h + j), fetch(4, h, dgates + (r + 1) * ld + j)
 ROWS(lstm_backward,
      (int64_t rows, int64_t h, const float *gates, const float *c_prev, const float *c, const float *dh, float *dc,
       float *dgates, int64_t ld),
-     (rows, h, gates, c_prev, c, dh, dc, dgates, ld), STEP)
+     (rows, h, gates, c_prev, c, dh, dc, dgates, ld), STEP, AHEAD)
 #undef STEP
+#undef AHEAD
 
 #define STEP(j) h, gi + 3 * r * h + j, gh + 3 * r * h + j, h_prev + r * h + j, h_out + r * h + j
+#define AHEAD(j) fetch(1, h, h_prev + (r + 1) * h + j), fetch(1, h, h_out + (r + 1) * h + j)
 ROWS(gru_forward, (int64_t rows, int64_t h, float *gi, const float *gh, const float *h_prev, float *h_out),
-     (rows, h, gi, gh, h_prev, h_out), STEP)
+     (rows, h, gi, gh, h_prev, h_out), STEP, AHEAD)
 #undef STEP
+#undef AHEAD
 
 #define STEP(j)                                                                                              \
 	h, act + 3 * r * h + j, gh + 3 * r * h + j, h_prev + r * h + j, dh + r * h + j, dgi + 3 * r * h + j,     \
 	    dgh + 3 * r * h + j, dh_prev + r * h + j
+#define AHEAD(j)                                                                                             \
+	fetch(3, h, act + 3 * (r + 1) * h + j), fetch(3, h, gh + 3 * (r + 1) * h + j),                           \
+	    fetch(1, h, h_prev + (r + 1) * h + j), fetch(3, h, dgi + 3 * (r + 1) * h + j),                       \
+	    fetch(3, h, dgh + 3 * (r + 1) * h + j)
 ROWS(gru_backward,
      (int64_t rows, int64_t h, const float *act, const float *gh, const float *h_prev, const float *dh, float *dgi,
       float *dgh, float *dh_prev),
-     (rows, h, act, gh, h_prev, dh, dgi, dgh, dh_prev), STEP)
+     (rows, h, act, gh, h_prev, dh, dgi, dgh, dh_prev), STEP, AHEAD)
 
 #define BINARY(name)                                                                                         \
 	BINARY_AVX2(name)                                                                                        \
