@@ -11,7 +11,9 @@
 // are fetched in vain), and, a row every FETCH_STEPS of k, C: where chains start
 // from it the rows of the tile below, which would have to wait for them, else
 // those that the tile will write.
-enum { FETCHING = 8, FETCH_STEPS = 8 };
+// Into the first-level cache goes the part of A that is A_STEPS of k ahead: where A is
+// transposed, each k has it in another line, at a distance that no processor foresees.
+enum { FETCHING = 8, FETCH_STEPS = 8, A_STEPS = 8 };
 
 // tile_step adds the products of one k to a tile. Every third row of A has a
 // pointer, the others are at an index times 4 or 8 from it; every second vector
@@ -24,6 +26,10 @@ EXP_INLINE EXP_AVX512 void tile_step(const int rows, const int vectors, const st
 		const float *q = bs[v / 2] + v % 2 * t->panel_b;
 		x[v] = v < vectors - 1 ? _mm512_loadu_ps(q) : _mm512_maskz_loadu_ps(rest, q);
 		if (rows >= FETCHING) _mm_prefetch((const char *)(q + vectors * t->panel_b), _MM_HINT_T1);
+	}
+	if (rows >= FETCHING) {
+		_mm_prefetch((const char *)(as[0] + A_STEPS * t->step_a), _MM_HINT_T0);
+		_mm_prefetch((const char *)(as[4] + A_STEPS * t->step_a), _MM_HINT_T0);
 	}
 	EXP_UNROLL(14)
 	for (int r = 0; r < rows; r++) {
