@@ -294,21 +294,21 @@ EXP_INLINE EXP_AVX512 __m512 exp_exp16(__m512 x) {
 	return _mm512_mul_ps(p, half);
 }
 
+// exp_tanh16 computes with halves of y, r and e, which are as exact, and spares a doubling.
 EXP_INLINE EXP_AVX512 __m512 exp_tanh16(__m512 x) {
-	const __m512 round = _mm512_set1_ps(EXP_ROUND + 127), minus = _mm512_set1_ps(-0.0f);
-	__m512 y = _mm512_or_ps(minus, x); // -|x|
-	y = _mm512_max_ps(_mm512_set1_ps(EXP_TANH_MIN), _mm512_add_ps(y, y));
-	__m512 t = _mm512_fmadd_ps(y, _mm512_set1_ps(EXP_LOG2E), round);
+	const __m512 round = _mm512_set1_ps(EXP_ROUND + 127), minus = _mm512_set1_ps(-0.0f), half = _mm512_set1_ps(0.5f);
+	__m512 y = _mm512_max_ps(_mm512_set1_ps(EXP_TANH_MIN / 2), _mm512_or_ps(minus, x));
+	__m512 t = _mm512_fmadd_ps(y, _mm512_set1_ps(2 * EXP_LOG2E), round);
 	__m512 scale = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(t), 23)), n = _mm512_sub_ps(t, round);
-	__m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(EXP_LN2_LOW), _mm512_fnmadd_ps(n, _mm512_set1_ps(EXP_LN2_HIGH), y));
-	__m512 p = _mm512_fmadd_ps(_mm512_set1_ps(EXP_E6), r, _mm512_set1_ps(EXP_E5));
-	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(EXP_E4));
-	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(EXP_E3));
-	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(EXP_E2));
+	__m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(EXP_LN2_LOW / 2), _mm512_fnmadd_ps(n, _mm512_set1_ps(EXP_LN2_HIGH / 2), y));
+	__m512 p = _mm512_fmadd_ps(_mm512_set1_ps(32 * EXP_E6), r, _mm512_set1_ps(16 * EXP_E5));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(8 * EXP_E4));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(4 * EXP_E3));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2 * EXP_E2));
 	p = _mm512_fmadd_ps(_mm512_mul_ps(r, r), p, r);
-	__m512 e = _mm512_fmadd_ps(p, scale, _mm512_sub_ps(scale, _mm512_set1_ps(1)));
-	__m512 size = _mm512_andnot_ps(minus, _mm512_div_ps(e, _mm512_add_ps(_mm512_set1_ps(2), e)));
-	return _mm512_or_ps(size, _mm512_and_ps(minus, x));
+	__m512 e = _mm512_fmadd_ps(p, scale, _mm512_fmsub_ps(scale, half, half));
+	__m512i size = _mm512_castps_si512(_mm512_div_ps(e, _mm512_add_ps(_mm512_set1_ps(1), e)));
+	return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(_mm512_castps_si512(minus), _mm512_castps_si512(x), size, 0xca)); // x's sign
 }
 
 EXP_INLINE EXP_AVX512 __m512 exp_sigmoid16(__m512 x) {
