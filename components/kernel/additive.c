@@ -107,11 +107,19 @@ static EXP_AVX2 void backward_avx2(int64_t t, int64_t s, int64_t a, int64_t lda,
 	if (x < a) backward_columns(0, a - x, t, s, lda, q + x, k + x, v + x, dscores, ld, dq + x, dk + x, dv + x);
 }
 
-static EXP_AVX512 void scores_avx512(int64_t t, int64_t s, int64_t a, const float *q, const float *k, const float *v,
-                                     float *scores, int64_t ld) {
+EXP_INLINE void fetch(const float *row, int64_t n) {
+	for (int64_t x = 0; x < n; x += EXP_LANES) __builtin_prefetch(row + x);
+}
+
+// scores_fetching_avx512 fetches the d elements of each of these values, and those of the
+// next s keys, while it computes with a key; NULL are none.
+static EXP_AVX512 void scores_fetching_avx512(int64_t t, int64_t s, int64_t a, const float *q, const float *k, const float *v,
+                                              float *scores, int64_t ld, int64_t d, const float *values, const float *next) {
 	for (int64_t i = 0; i < t; i++, q += a) {
 		for (int64_t j = 0; j < s; j++) {
 			const float *key = k + j * a;
+			if (i == 0 && values) fetch(values + j * d, d);
+			if (i == 0 && next) fetch(next + j * a, a);
 			__m512 sum = _mm512_setzero_ps(), y[4];
 			int64_t x = 0;
 			for (; x + 4 * EXP_LANES <= a; x += 4 * EXP_LANES) {
@@ -130,6 +138,11 @@ static EXP_AVX512 void scores_avx512(int64_t t, int64_t s, int64_t a, const floa
 			scores[i * ld + j] = exp_join_avx512(sum);
 		}
 	}
+}
+
+static EXP_AVX512 void scores_avx512(int64_t t, int64_t s, int64_t a, const float *q, const float *k, const float *v,
+                                     float *scores, int64_t ld) {
+	scores_fetching_avx512(t, s, a, q, k, v, scores, ld, 0, NULL, NULL);
 }
 
 // backward_strip is the part of the columns from 0 on that vectors vectors hold,
@@ -198,12 +211,28 @@ void exp_additive_scores_backward(int64_t t, int64_t s, int64_t a, int64_t lda, 
 	EXP_CALL_WIDE(backward, t, s, a, lda, q, k, v, dscores, ld, dq, dk, dv);
 }
 
+// scores_of computes the scores of the sequence at r, after which another comes if more;
+// values are wanted next, unless they are NULL.
+static void scores_of(int64_t a, int64_t d, const struct exp_attention_rows *r, int more, const float *q, const float *k, const float *v,
+                      const float *values, float *w) {
+	const int64_t n = r->keys;
+	q += r->query * a;
+#ifdef EXP_X86
+	if (exp_far && exp_path == EXP_PATH_AVX512) {
+		const float *next = more && r[1].keys >= n ? k + r[1].key * a : NULL;
+		scores_fetching_avx512(r->queries, n, a, q, k + r->key * a, v, w, n, d, values ? values + r->key * d : NULL, next);
+		return;
+	}
+#endif
+	exp_additive_scores(r->queries, n, a, q, k + r->key * a, v, w, n);
+}
+
 void exp_additive_attention(int64_t a, int64_t d, int64_t sequences, const struct exp_attention_rows *rows, const float *q,
                             const float *k, const float *v, const float *values, float *w, float *y) {
 	for (const struct exp_attention_rows *r = rows; r < rows + sequences; r++) {
 		const int64_t m = r->queries, n = r->keys;
 		if (n > 0) {
-			exp_additive_scores(m, n, a, q + r->query * a, k + r->key * a, v, w, n);
+			scores_of(a, d, r, r + 1 < rows + sequences, q, k, v, y ? values : NULL, w);
 			exp_softmax_rows(m, n, w, n, NULL);
 		}
 		if (y) exp_multiply_rows(0, EXP_FROM_ZERO, m, d, n, w, n, values + r->key * d, d, y + r->query * d, d);
