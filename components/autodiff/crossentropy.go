@@ -61,19 +61,37 @@ type linearCrossEntropyOp[F kernel.Float] struct {
 	dLogits       []F // of the loss, [rows, V], rows [kernel.Stride] apart
 }
 
+// The loss of logitsBlock rows is computed at a time where these have so few logits that
+// the cache still has them then, at most cachedLogits.
+const (
+	logitsBlock  = 128
+	cachedLogits = 1 << 18
+)
+
 func linearCrossEntropy[F kernel.Float](t *Tape, x, w, b *Var, targets []int32, smoothing float64) *Var {
 	rows, in, size, ld := x.Rows(), w.Dim(1), w.Dim(0), kernel.Stride(w.Dim(0))
 	logits, losses := Floats[F](t, rows*ld), Floats[F](t, rows)
-	Multiply(rows, Values[F](x), in, Columns{Var: w}, in, true, logits, ld, Values[F](b), false)
-	var gradient []F
-	if t.recording {
-		gradient = logits
+	some, packed := rows, (*kernel.Packed[F])(nil)
+	if rows > logitsBlock && logitsBlock*ld <= cachedLogits {
+		some, packed = logitsBlock, PackedFor[F](t, rows, Columns{Var: w}, in, true)
+	} else {
+		Multiply(rows, Values[F](x), in, Columns{Var: w}, in, true, logits, ld, Values[F](b), false)
 	}
-	kernel.CrossEntropy(rows, size, logits, ld, targets, -1, F(smoothing), 1/F(rows), gradient, losses)
+	for from := 0; from < rows; from += some {
+		n, block := min(some, rows-from), logits[from*ld:]
+		if packed != nil {
+			kernel.GemmPacked(false, n, Values[F](x)[from*in:], in, packed, block, ld, Values[F](b), false)
+		}
+		var gradient []F
+		if t.recording {
+			gradient = block
+		}
+		kernel.CrossEntropy(n, size, block, ld, targets[from:], -1, F(smoothing), 1/F(rows), gradient, losses[from:])
+	}
 	loss := mean(t, losses)
 	if t.recording {
 		op := Record[linearCrossEntropyOp[F]](t)
-		op.x, op.w, op.b, op.loss, op.dLogits = x, w, b, loss, gradient
+		op.x, op.w, op.b, op.loss, op.dLogits = x, w, b, loss, logits
 	}
 	return loss
 }

@@ -240,6 +240,13 @@ func TestGradients(t *testing.T) {
 		"linear cross entropy": func(tape *autodiff.Tape, in in) results {
 			return results{autodiff.LinearCrossEntropy(tape, in("x", 3, 4), in("w", 5, 4), in("b", 5), []int32{4, 0, 2}, 0.2)}
 		},
+		"linear cross-entropy in blocks": func(tape *autodiff.Tape, in in) results {
+			targets := make([]int32, 130)
+			for i := range targets {
+				targets[i] = int32(i % 3)
+			}
+			return results{autodiff.LinearCrossEntropy(tape, in("x", 130, 2), in("w", 3, 2), in("b", 3), targets, 0.2)}
+		},
 		"attention": func(tape *autodiff.Tape, in in) results {
 			y, _ := autodiff.ScaledDotProduct(tape, autodiff.Columns{Var: in("q", 5, 6)}, autodiff.Columns{Var: in("k", 8, 6)},
 				autodiff.Columns{Var: in("v", 8, 4)}, inTurn(3, 2), autodiff.Spans{Starts: []int32{1, 4}, Lengths: []int32{4, 2}}, autodiff.Heads{Num: 2, KeySize: 3, ValueSize: 2, Scale: 0.6})
