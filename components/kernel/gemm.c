@@ -52,8 +52,28 @@ void exp_multiply_block(const struct exp_block *t, int64_t m, int64_t n, const f
 	}
 }
 
+// pack_by_rows is pack of B[K,N] with all panels of a row at a time, while the next rows,
+// and where they go, are on their way.
+static void pack_by_rows(int64_t k, int64_t n, const float *b, int64_t ldb, float *dst, int64_t panel) {
+	const int64_t ahead = 4, step = panel * EXP_PANEL;
+	for (int64_t p = 0; p < k; p++, b += ldb, dst += EXP_PANEL) {
+		float *d = dst;
+		int64_t j = 0;
+		for (; j + EXP_PANEL <= n; j += EXP_PANEL, d += step) {
+			__builtin_prefetch(b + ahead * ldb + j);
+			__builtin_prefetch(d + ahead * EXP_PANEL);
+			memcpy(d, b + j, EXP_PANEL * sizeof(float));
+		}
+		for (int64_t q = j; q < j + EXP_PANEL && j < n; q++) d[q - j] = q < n ? b[q] : 0;
+	}
+}
+
 // pack copies B[K,N], or with trans B[N,K], into the first rows of panels of so many.
 static void pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, float *dst, int64_t panel) {
+	if (!trans && exp_far) {
+		pack_by_rows(k, n, b, ldb, dst, panel);
+		return;
+	}
 	for (int64_t j = 0; j < n; j += EXP_PANEL, dst += panel * EXP_PANEL) {
 		int64_t cols = min64(n - j, EXP_PANEL);
 #ifdef EXP_X86
