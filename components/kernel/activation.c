@@ -34,6 +34,10 @@ EXP_INLINE EXP_AVX2 __m256 exp_gelu_backward8(__m256 dx, __m256 dy, __m256 x) {
 		for (; i + 8 <= n; i += 8) _mm256_storeu_ps(dst + i, name##8(_mm256_loadu_ps(src + i)));             \
 		if (i < n) exp_store_first(dst + i, name##8(exp_load_first(src + i, n - i)), n - i);                 \
 	}
+#define UNARY_AVX512(name)                                                                                   \
+	static EXP_AVX512 void name##_avx512(int64_t n, float *dst, const float *src) {                          \
+		EXP_VECTORS(i, n, { _mm512_mask_storeu_ps(dst + i, some, name##16(_mm512_maskz_loadu_ps(some, src + i))); }); \
+	}
 #define TERNARY_AVX2(name)                                                                                   \
 	static EXP_AVX2 void name##_avx2(int64_t n, float *dx, const float *dy, const float *y) {                \
 		int64_t i = 0;                                                                                       \
@@ -49,15 +53,24 @@ EXP_INLINE EXP_AVX2 __m256 exp_gelu_backward8(__m256 dx, __m256 dy, __m256 x) {
 
 #else
 #define UNARY_AVX2(name)
+#define UNARY_AVX512(name)
 #define TERNARY_AVX2(name)
 #endif
 
 // UNARY and TERNARY make of name1 and name8, functions of an element and of
-// eight, the function name over slices.
+// eight, the function name over slices; UNARY_WIDE of name16 too.
 
 #define UNARY(name)                                                                                          \
 	UNARY_AVX2(name)                                                                                         \
 	void name(int64_t n, float *dst, const float *src) {                                                     \
+		EXP_IF_AVX2(name##_avx2(n, dst, src))                                                                \
+		for (int64_t i = 0; i < n; i++) dst[i] = name##1(src[i]);                                            \
+	}
+#define UNARY_WIDE(name)                                                                                     \
+	UNARY_AVX2(name)                                                                                         \
+	UNARY_AVX512(name)                                                                                       \
+	void name(int64_t n, float *dst, const float *src) {                                                     \
+		EXP_IF_AVX512(name##_avx512(n, dst, src))                                                            \
 		EXP_IF_AVX2(name##_avx2(n, dst, src))                                                                \
 		for (int64_t i = 0; i < n; i++) dst[i] = name##1(src[i]);                                            \
 	}
@@ -68,9 +81,9 @@ EXP_INLINE EXP_AVX2 __m256 exp_gelu_backward8(__m256 dx, __m256 dy, __m256 x) {
 		for (int64_t i = 0; i < n; i++) dx[i] = name##1(dx[i], dy[i], y[i]);                                 \
 	}
 
-UNARY(exp_exp)
-UNARY(exp_tanh)
-UNARY(exp_sigmoid)
+UNARY_WIDE(exp_exp)
+UNARY_WIDE(exp_tanh)
+UNARY_WIDE(exp_sigmoid)
 UNARY(exp_relu)
 UNARY(exp_gelu)
 TERNARY(exp_tanh_backward)
