@@ -3,6 +3,8 @@ package kernel
 /*
 #cgo noescape exp_add_indexed
 #cgo nocallback exp_add_indexed
+#cgo noescape exp_copy_indexed
+#cgo nocallback exp_copy_indexed
 #include "gather.h"
 */
 import "C"
@@ -20,9 +22,7 @@ func Gather[F Float](rows, d int, dst, table []F, ids []int32) {
 	checkSizes(op, rows, d)
 	checkLength(op, "dst", len(dst), rows*d)
 	checkIndex(op, "table", rows, d, d, len(table), ids, 0)
-	for r, id := range ids[:rows] {
-		copy(dst[r*d:(r+1)*d], table[int(id)*d:])
-	}
+	indexRows(false, rows, d, dst, d, nil, table, d, ids[:rows])
 }
 
 // ScatterAdd accumulates the rows of src [rows,D] in those of table [V,D] that
@@ -36,7 +36,7 @@ func ScatterAdd[F Float](rows, d int, table, src []F, ids []int32) {
 	checkSizes(op, rows, d)
 	checkLength(op, "src", len(src), rows*d)
 	checkIndex(op, "table", rows, d, d, len(table), ids, 0)
-	addIndexed(rows, d, table, d, ids[:rows], src, d, nil)
+	indexRows(true, rows, d, table, d, ids[:rows], src, d, nil)
 }
 
 // GatherStrided copies the rows of src that index [rows] names to the rows of
@@ -50,17 +50,7 @@ func GatherStrided[F Float](rows, d int, dst []F, ldDst int, src []F, ldSrc int,
 	checkSizes(op, rows, d)
 	checkMatrix(op, "dst", false, rows, d, ldDst, len(dst))
 	checkIndex(op, "src", rows, d, ldSrc, len(src), index, -1)
-	if d == 0 {
-		return
-	}
-	for r, i := range index[:rows] {
-		row := dst[r*ldDst : r*ldDst+d]
-		if i < 0 {
-			clear(row)
-			continue
-		}
-		copy(row, src[int(i)*ldSrc:])
-	}
+	indexRows(false, rows, d, dst, ldDst, nil, src, ldSrc, index[:rows])
 }
 
 // GatherStridedAdd accumulates the rows of src that index [rows] names in the rows
@@ -76,7 +66,7 @@ func GatherStridedAdd[F Float](rows, d int, dst []F, ldDst int, src []F, ldSrc i
 	checkSizes(op, rows, d)
 	checkMatrix(op, "dst", false, rows, d, ldDst, len(dst))
 	checkIndex(op, "src", rows, d, ldSrc, len(src), index, -1)
-	addIndexed(rows, d, dst, ldDst, nil, src, ldSrc, index[:rows])
+	indexRows(true, rows, d, dst, ldDst, nil, src, ldSrc, index[:rows])
 }
 
 // ScatterStrided copies the rows of src to the rows of dst that index [rows] names,
@@ -92,14 +82,7 @@ func ScatterStrided[F Float](rows, d int, dst []F, ldDst int, src []F, ldSrc int
 	checkSizes(op, rows, d)
 	checkMatrix(op, "src", false, rows, d, ldSrc, len(src))
 	checkIndex(op, "dst", rows, d, ldDst, len(dst), index, -1)
-	if d == 0 {
-		return
-	}
-	for r, i := range index[:rows] {
-		if i >= 0 {
-			copy(dst[int(i)*ldDst:], src[r*ldSrc:r*ldSrc+d])
-		}
-	}
+	indexRows(false, rows, d, dst, ldDst, index[:rows], src, ldSrc, nil)
 }
 
 // ScatterStridedAdd accumulates the rows of src in the rows of dst that index
@@ -116,25 +99,27 @@ func ScatterStridedAdd[F Float](rows, d int, dst []F, ldDst int, src []F, ldSrc 
 	checkSizes(op, rows, d)
 	checkMatrix(op, "src", false, rows, d, ldSrc, len(src))
 	checkIndex(op, "dst", rows, d, ldDst, len(dst), index, -1)
-	addIndexed(rows, d, dst, ldDst, index[:rows], src, ldSrc, nil)
+	indexRows(true, rows, d, dst, ldDst, index[:rows], src, ldSrc, nil)
 }
 
-// addIndexed is dst[to[r]] += src[from[r]] for r < rows, in sizes that fit, where nil
-// names row r and -1 none.
-func addIndexed[F Float](rows, d int, dst []F, ldDst int, to []int32, src []F, ldSrc int, from []int32) {
+// indexRows is dst[to[r]] = src[from[r]], or with add +=, for r < rows, in sizes that fit.
+// A nil index names row r; -1 in it none, or where a copy is made from it zeros.
+func indexRows[F Float](add bool, rows, d int, dst []F, ldDst int, to []int32, src []F, ldSrc int, from []int32) {
 	if d == 0 {
 		return
 	}
 	if native[F]() {
-		indexedAdds.parallel(units(d, unitColumns), rows*d/4, indexedAdd{rows, d, ptr(dst), ldDst, intPtr(to), ptr(src), ldSrc, intPtr(from)})
+		indexedCalls.parallel(units(d, unitColumns), rows*d/4, indexed{add, rows, d, ptr(dst), ldDst, intPtr(to), ptr(src), ldSrc, intPtr(from)})
 		return
 	}
-	addIndexedReference(rows, d, dst, ldDst, to, src, ldSrc, from)
+	indexRowsReference(add, rows, d, dst, ldDst, to, src, ldSrc, from)
 }
 
-var indexedAdds calls[indexedAdd]
+var indexedCalls calls[indexed]
 
-type indexedAdd struct {
+// indexed is a call of indexRows.
+type indexed struct {
+	add     bool
 	rows, d int
 	dst     *C.float
 	ldDst   int
@@ -144,13 +129,18 @@ type indexedAdd struct {
 	from    *C.int32_t
 }
 
-// Range adds units of columns.
-func (a indexedAdd) Range(from, to int) {
-	from, to = from*unitColumns, min(to*unitColumns, a.d)
-	C.exp_add_indexed(C.int64_t(a.rows), C.int64_t(to-from), at(a.dst, from), C.int64_t(a.ldDst), a.to, at(a.src, from), C.int64_t(a.ldSrc), a.from)
+// Range does units of columns.
+func (x indexed) Range(from, to int) {
+	from, to = from*unitColumns, min(to*unitColumns, x.d)
+	rows, d, dst, src := C.int64_t(x.rows), C.int64_t(to-from), at(x.dst, from), at(x.src, from)
+	if x.add {
+		C.exp_add_indexed(rows, d, dst, C.int64_t(x.ldDst), x.to, src, C.int64_t(x.ldSrc), x.from)
+	} else {
+		C.exp_copy_indexed(rows, d, dst, C.int64_t(x.ldDst), x.to, src, C.int64_t(x.ldSrc), x.from)
+	}
 }
 
-func addIndexedReference[F Float](rows, d int, dst []F, ldDst int, to []int32, src []F, ldSrc int, from []int32) {
+func indexRowsReference[F Float](add bool, rows, d int, dst []F, ldDst int, to []int32, src []F, ldSrc int, from []int32) {
 	for r := range rows {
 		i, j := r, r
 		if to != nil {
@@ -159,9 +149,16 @@ func addIndexedReference[F Float](rows, d int, dst []F, ldDst int, to []int32, s
 		if from != nil {
 			j = int(from[r])
 		}
-		if i >= 0 && j >= 0 {
-			row := dst[i*ldDst : i*ldDst+d]
+		if i < 0 {
+			continue
+		}
+		switch row := dst[i*ldDst : i*ldDst+d]; {
+		case j >= 0 && add:
 			addReference(row, row, src[j*ldSrc:])
+		case j >= 0:
+			copy(row, src[j*ldSrc:])
+		case !add:
+			clear(row)
 		}
 	}
 }

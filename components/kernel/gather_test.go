@@ -20,27 +20,37 @@ func randomIndex(rng *rand.Rand, rows, n, least int) []int32 {
 func TestRowsEqualReference(t *testing.T) {
 	onNativePaths(t, func(t *testing.T, rng *rand.Rand, d int) {
 		const rows, n = 7, 5
-		ldDst, ldSrc := d+rng.IntN(4), d+rng.IntN(4)
-		dst, src := awkward(rng, n*ldDst), awkward(rng, rows*ldSrc)
-		want := slices.Clone(dst)
+		ldFew, ldMany := d+rng.IntN(4), d+rng.IntN(4)
+		few, many := awkward(rng, n*ldFew), awkward(rng, rows*ldMany)
+		wantFew, wantMany := slices.Clone(few), slices.Clone(many)
+		reference := func(add bool, dst []float32, ldDst int, to []int32, src []float32, ldSrc int, from []int32) {
+			if d > 0 {
+				indexRowsReference(add, rows, d, dst, ldDst, to, src, ldSrc, from)
+			}
+		}
 		ids := randomIndex(rng, rows, n, 0)
-		ScatterAdd(rows, d, dst, src, ids)
-		addIndexedReference(rows, d, want, d, ids, src, d, nil)
-		same(t, "ScatterAdd", d, dst, want)
-		index := randomIndex(rng, rows, n, -1)
-		ScatterStridedAdd(rows, d, dst, ldDst, src, ldSrc, index)
-		if d > 0 {
-			addIndexedReference(rows, d, want, ldDst, index, src, ldSrc, nil)
+		ScatterAdd(rows, d, few, many, ids)
+		reference(true, wantFew, d, ids, wantMany, d, nil)
+		same(t, "ScatterAdd", d, few, wantFew)
+		Gather(rows, d, many, few, ids)
+		reference(false, wantMany, d, nil, wantFew, d, ids)
+		same(t, "Gather", d, many, wantMany)
+
+		for range 2 {
+			index := randomIndex(rng, rows, n, -1)
+			ScatterStridedAdd(rows, d, few, ldFew, many, ldMany, index)
+			reference(true, wantFew, ldFew, index, wantMany, ldMany, nil)
+			same(t, "ScatterStridedAdd", d, few, wantFew)
+			GatherStridedAdd(rows, d, many, ldMany, few, ldFew, index)
+			reference(true, wantMany, ldMany, nil, wantFew, ldFew, index)
+			same(t, "GatherStridedAdd", d, many, wantMany)
+			ScatterStrided(rows, d, few, ldFew, many, ldMany, index)
+			reference(false, wantFew, ldFew, index, wantMany, ldMany, nil)
+			same(t, "ScatterStrided", d, few, wantFew)
+			GatherStrided(rows, d, many, ldMany, few, ldFew, index)
+			reference(false, wantMany, ldMany, nil, wantFew, ldFew, index)
+			same(t, "GatherStrided", d, many, wantMany)
 		}
-		same(t, "ScatterStridedAdd", d, dst, want)
-		rowsOf := awkward(rng, rows*ldSrc)
-		want = slices.Clone(rowsOf)
-		index = randomIndex(rng, rows, n, -1)
-		GatherStridedAdd(rows, d, rowsOf, ldSrc, dst, ldDst, index)
-		if d > 0 {
-			addIndexedReference(rows, d, want, ldSrc, nil, dst, ldDst, index)
-		}
-		same(t, "GatherStridedAdd", d, rowsOf, want)
 	})
 }
 
