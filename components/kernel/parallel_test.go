@@ -386,6 +386,9 @@ func splitOperations() (names []string, results [][]float32) {
 		gathered := random(n)
 		GatherStridedAdd(rows, d, gathered, d, table, d, ids)
 		result(name("GatherStridedAdd"), gathered)
+		GatherStrided(rows, d, gathered, d, table, d, ids)
+		ScatterStrided(rows, d, table, d, random(n), d, ids) // several rows to one: the last stays
+		result(name("GatherStrided and ScatterStrided"), gathered, table)
 
 		y, mean, rstd := random(n), random(rows), random(rows)
 		LayerNorm(rows, d, y, random(n), random(d), random(d), 1e-5, mean, rstd)
