@@ -27,7 +27,7 @@ EXP_INLINE EXP_AVX512 void tile_step(const int rows, const int vectors, const st
 		x[v] = v < vectors - 1 ? _mm512_loadu_ps(q) : _mm512_maskz_loadu_ps(rest, q);
 		if (rows >= FETCHING) _mm_prefetch((const char *)(q + vectors * t->panel_b), _MM_HINT_T1);
 	}
-	if (rows >= FETCHING) {
+	if (rows >= FETCHING && t->step_a != 1) {
 		_mm_prefetch((const char *)(as[0] + A_STEPS * t->step_a), _MM_HINT_T0);
 		_mm_prefetch((const char *)(as[4] + A_STEPS * t->step_a), _MM_HINT_T0);
 	}
