@@ -107,10 +107,6 @@ static EXP_AVX2 void backward_avx2(int64_t t, int64_t s, int64_t a, int64_t lda,
 	if (x < a) backward_columns(0, a - x, t, s, lda, q + x, k + x, v + x, dscores, ld, dq + x, dk + x, dv + x);
 }
 
-EXP_INLINE void fetch(const float *row, int64_t n) {
-	for (int64_t x = 0; x < n; x += EXP_LANES) __builtin_prefetch(row + x);
-}
-
 // scores_fetching_avx512 fetches the d elements of each of these values, and those of the
 // next s keys, while it computes with a key; NULL are none.
 static EXP_AVX512 void scores_fetching_avx512(int64_t t, int64_t s, int64_t a, const float *q, const float *k, const float *v,
@@ -118,8 +114,8 @@ static EXP_AVX512 void scores_fetching_avx512(int64_t t, int64_t s, int64_t a, c
 	for (int64_t i = 0; i < t; i++, q += a) {
 		for (int64_t j = 0; j < s; j++) {
 			const float *key = k + j * a;
-			if (i == 0 && values) fetch(values + j * d, d);
-			if (i == 0 && next) fetch(next + j * a, a);
+			if (i == 0 && values) exp_fetch_row(values + j * d, d);
+			if (i == 0 && next) exp_fetch_row(next + j * a, a);
 			__m512 sum = _mm512_setzero_ps(), y[4];
 			int64_t x = 0;
 			for (; x + 4 * EXP_LANES <= a; x += 4 * EXP_LANES) {

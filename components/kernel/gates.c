@@ -122,6 +122,7 @@ EXP_INLINE EXP_AVX2 void gru_backward_step8(const int whole, int64_t rest, int64
 #undef STORE
 #define LOAD(p) _mm512_maskz_loadu_ps(some, p)
 #define STORE(p, v) _mm512_mask_storeu_ps(p, some, v)
+
 EXP_INLINE EXP_AVX512 void lstm_forward_step16(__mmask16 some, int64_t h, float *gates, const float *c_prev, float *c,
                                                float *h_out) {
 	__m512 i = exp_sigmoid16(LOAD(gates)), f = exp_sigmoid16(LOAD(gates + h));
@@ -174,6 +175,12 @@ EXP_INLINE EXP_AVX512 void gru_backward_step16(__mmask16 some, int64_t h, const 
 	STORE(dh_prev, _mm512_mul_ps(d, z));
 }
 
+// fetch fetches a vector of each of so many gates.
+EXP_INLINE void fetch(const int gates, int64_t h, const float *p) {
+	EXP_UNROLL(4)
+	for (int g = 0; g < gates; g++) __builtin_prefetch(p + g * h);
+}
+
 EXP_INLINE EXP_AVX2 __m256 tanh_grad8(__m256 dh, __m256 h) { return _mm256_mul_ps(dh, exp_one_minus_square8(h)); }
 
 EXP_INLINE EXP_AVX2 __m256 relu_grad8(__m256 dh, __m256 h) {
@@ -181,12 +188,6 @@ EXP_INLINE EXP_AVX2 __m256 relu_grad8(__m256 dh, __m256 h) {
 }
 
 #endif
-
-// fetch fetches a vector of each of so many gates.
-EXP_INLINE void fetch(const int gates, int64_t h, const float *p) {
-	EXP_UNROLL(4)
-	for (int g = 0; g < gates; g++) __builtin_prefetch(p + g * h);
-}
 
 // ROWS_WIDE makes name_avx2 of name_step8, and name_avx512 of name_step16: step(j)
 // is their arguments for the units from j of row r on. Neither what an earlier step

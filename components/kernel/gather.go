@@ -1,10 +1,8 @@
 package kernel
 
 /*
-#cgo noescape exp_add_indexed
-#cgo nocallback exp_add_indexed
-#cgo noescape exp_copy_indexed
-#cgo nocallback exp_copy_indexed
+#cgo noescape exp_index_rows
+#cgo nocallback exp_index_rows
 #include "gather.h"
 */
 import "C"
@@ -132,12 +130,7 @@ type indexed struct {
 // Range does units of columns.
 func (x indexed) Range(from, to int) {
 	from, to = from*unitColumns, min(to*unitColumns, x.d)
-	rows, d, dst, src := C.int64_t(x.rows), C.int64_t(to-from), at(x.dst, from), at(x.src, from)
-	if x.add {
-		C.exp_add_indexed(rows, d, dst, C.int64_t(x.ldDst), x.to, src, C.int64_t(x.ldSrc), x.from)
-	} else {
-		C.exp_copy_indexed(rows, d, dst, C.int64_t(x.ldDst), x.to, src, C.int64_t(x.ldSrc), x.from)
-	}
+	C.exp_index_rows(cBool(x.add), C.int64_t(x.rows), C.int64_t(to-from), at(x.dst, from), C.int64_t(x.ldDst), x.to, at(x.src, from), C.int64_t(x.ldSrc), x.from)
 }
 
 func indexRowsReference[F Float](add bool, rows, d int, dst []F, ldDst int, to []int32, src []F, ldSrc int, from []int32) {

@@ -1,8 +1,6 @@
 package kernel
 
-import (
-	"fmt"
-)
+import "fmt"
 
 // Gemm is C = op(A) op(B), or with accumulate C += op(A) op(B), where op(A) is
 // [M,K] and op(B) is [K,N]: for i < m, j < n

@@ -31,7 +31,7 @@ const directB = 24
 // directStride is the leading dimension up to which the same holds for any B,
 // and for a transposed A, whose columns a product walks along: at more, and
 // worst at a power of two, they fall into few sets of the cache. Where lost lines
-// are far ([C.exp_far]) only those of B that are aliasing are packed.
+// are far (exp_far) only those of B that are aliasing are packed.
 const directStride = 256
 
 // directA is the number of rows of C up to which reading A where it lies beats

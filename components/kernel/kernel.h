@@ -43,6 +43,11 @@
 // more memory than it computes: what the processor fetches by itself ends with the page.
 EXP_INLINE void exp_fetch(const float *p) { __builtin_prefetch((const void *)((uintptr_t)p + 2048)); }
 
+// exp_fetch_row fetches n elements.
+EXP_INLINE void exp_fetch_row(const float *row, int64_t n) {
+	for (int64_t i = 0; i < n; i += 16) __builtin_prefetch(row + i);
+}
+
 enum { EXP_PATH_AVX512, EXP_PATH_AVX2, EXP_PATH_NEON, EXP_PATH_PORTABLE, EXP_PATH_REFERENCE };
 
 // exp_path is what C functions switch on; it is never EXP_PATH_REFERENCE, which
