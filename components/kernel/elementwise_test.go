@@ -18,6 +18,7 @@ func awkward(rng *rand.Rand, n int) []float32 {
 	special := []float32{
 		0, float32(math.Copysign(0, -1)), float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()),
 		math.SmallestNonzeroFloat32, -1e-40, math.MaxFloat32, -math.MaxFloat32, 1,
+		vanished, -vanished, math.Nextafter32(vanished, 0),
 	}
 	for i := range x {
 		if rng.IntN(8) == 0 {

@@ -13,6 +13,14 @@ func fma[F Float](x, y, z F) F {
 	return F(math.FMA(float64(x), float64(y), float64(z)))
 }
 
+// unlessBelow is x, or 0 where |x| < least.
+func unlessBelow[F Float](x, least F) F {
+	if -least < x && x < least {
+		return 0
+	}
+	return x
+}
+
 // fma32 is x*y + z rounded once. The sum is rounded to odd in double precision
 // first, which makes the second rounding, to float32, exact (Boldo and
 // Melquiond 2008, "Emulation of FMA and correctly rounded sums"); rounding to

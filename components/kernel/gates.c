@@ -7,6 +7,11 @@
 // whole says that all eight are there, else the first rest are; some are those of
 // sixteen that are.
 
+// What a gradient must reach, or it has vanished and counts as 0, see gates.go.
+#define EXP_VANISHED 0x1p-100f
+
+EXP_INLINE float live1(float gradient) { return exp_unless_below1(gradient, EXP_VANISHED); }
+
 EXP_INLINE void lstm_forward_step1(int64_t h, float *gates, const float *c_prev, float *c, float *h_out) {
 	float i = exp_sigmoid1(gates[0]), f = exp_sigmoid1(gates[h]);
 	float g = exp_tanh1(gates[2 * h]), o = exp_sigmoid1(gates[3 * h]);
@@ -18,12 +23,12 @@ EXP_INLINE void lstm_forward_step1(int64_t h, float *gates, const float *c_prev,
 EXP_INLINE void lstm_backward_step1(int64_t h, const float *gates, const float *c_prev, const float *c,
                                     const float *dh, float *dc, float *dgates) {
 	float i = gates[0], f = gates[h], g = gates[2 * h], o = gates[3 * h];
-	float t = exp_tanh1(*c);
-	float d = exp_fmaf(*dh * o, exp_one_minus_square1(t), *dc);
+	float t = exp_tanh1(*c), dy = live1(*dh);
+	float d = exp_fmaf(dy * o, exp_one_minus_square1(t), live1(*dc));
 	dgates[0] = d * g * exp_minus_square1(i);
 	dgates[h] = d * *c_prev * exp_minus_square1(f);
 	dgates[2 * h] = d * i * exp_one_minus_square1(g);
-	dgates[3 * h] = *dh * t * exp_minus_square1(o);
+	dgates[3 * h] = dy * t * exp_minus_square1(o);
 	*dc = d * f;
 }
 
@@ -36,7 +41,7 @@ EXP_INLINE void gru_forward_step1(int64_t h, float *gi, const float *gh, const f
 
 EXP_INLINE void gru_backward_step1(int64_t h, const float *act, const float *gh, const float *h_prev,
                                    const float *dh, float *dgi, float *dgh, float *dh_prev) {
-	float r = act[0], z = act[h], n = act[2 * h], d = *dh;
+	float r = act[0], z = act[h], n = act[2 * h], d = live1(*dh);
 	float dn = d * (1 - z) * exp_one_minus_square1(n);
 	float dr = dn * gh[2 * h] * exp_minus_square1(r);
 	float dz = d * (*h_prev - n) * exp_minus_square1(z);
@@ -45,8 +50,8 @@ EXP_INLINE void gru_backward_step1(int64_t h, const float *act, const float *gh,
 	*dh_prev = d * z;
 }
 
-EXP_INLINE float tanh_grad1(float dh, float h) { return dh * exp_one_minus_square1(h); }
-EXP_INLINE float relu_grad1(float dh, float h) { return h > 0 ? dh : 0; }
+EXP_INLINE float tanh_grad1(float dh, float h) { return live1(dh) * exp_one_minus_square1(h); }
+EXP_INLINE float relu_grad1(float dh, float h) { return h > 0 ? live1(dh) : 0; }
 
 #ifdef EXP_X86
 
@@ -61,6 +66,8 @@ EXP_INLINE EXP_AVX2 void store(float *p, __m256 v, const int whole, int64_t rest
 		exp_store_first(p, v, rest);
 	}
 }
+
+EXP_INLINE EXP_AVX2 __m256 live8(__m256 gradient) { return exp_unless_below8(gradient, exp_splat(EXP_VANISHED)); }
 
 #define LOAD(p) load(p, whole, rest)
 #define STORE(p, v) store(p, v, whole, rest)
@@ -82,8 +89,8 @@ EXP_INLINE EXP_AVX2 void lstm_backward_step8(const int whole, int64_t rest, int6
                                              const float *c_prev, const float *c, const float *dh, float *dc,
                                              float *dgates) {
 	__m256 i = LOAD(gates), f = LOAD(gates + h), g = LOAD(gates + 2 * h), o = LOAD(gates + 3 * h);
-	__m256 t = exp_tanh8(LOAD(c)), dy = LOAD(dh);
-	__m256 d = _mm256_fmadd_ps(_mm256_mul_ps(dy, o), exp_one_minus_square8(t), LOAD(dc));
+	__m256 t = exp_tanh8(LOAD(c)), dy = live8(LOAD(dh));
+	__m256 d = _mm256_fmadd_ps(_mm256_mul_ps(dy, o), exp_one_minus_square8(t), live8(LOAD(dc)));
 	STORE(dgates, _mm256_mul_ps(_mm256_mul_ps(d, g), exp_minus_square8(i)));
 	STORE(dgates + h, _mm256_mul_ps(_mm256_mul_ps(d, LOAD(c_prev)), exp_minus_square8(f)));
 	STORE(dgates + 2 * h, _mm256_mul_ps(_mm256_mul_ps(d, i), exp_one_minus_square8(g)));
@@ -105,7 +112,7 @@ EXP_INLINE EXP_AVX2 void gru_forward_step8(const int whole, int64_t rest, int64_
 EXP_INLINE EXP_AVX2 void gru_backward_step8(const int whole, int64_t rest, int64_t h, const float *act,
                                             const float *gh, const float *h_prev, const float *dh, float *dgi,
                                             float *dgh, float *dh_prev) {
-	__m256 r = LOAD(act), z = LOAD(act + h), n = LOAD(act + 2 * h), d = LOAD(dh);
+	__m256 r = LOAD(act), z = LOAD(act + h), n = LOAD(act + 2 * h), d = live8(LOAD(dh));
 	__m256 dn = _mm256_mul_ps(_mm256_mul_ps(d, _mm256_sub_ps(exp_splat(1), z)), exp_one_minus_square8(n));
 	__m256 dr = _mm256_mul_ps(_mm256_mul_ps(dn, LOAD(gh + 2 * h)), exp_minus_square8(r));
 	__m256 dz = _mm256_mul_ps(_mm256_mul_ps(d, _mm256_sub_ps(LOAD(h_prev), n)), exp_minus_square8(z));
@@ -116,6 +123,11 @@ EXP_INLINE EXP_AVX2 void gru_backward_step8(const int whole, int64_t rest, int64
 	STORE(dgh + h, dz);
 	STORE(dgh + 2 * h, _mm256_mul_ps(dn, r));
 	STORE(dh_prev, _mm256_mul_ps(d, z));
+}
+
+EXP_INLINE EXP_AVX512 __m512 live16(__m512 gradient) {
+	const __m512 least = _mm512_set1_ps(EXP_VANISHED);
+	return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(_mm512_abs_ps(gradient), least, _CMP_NLT_UQ), gradient);
 }
 
 #undef LOAD
@@ -139,8 +151,8 @@ EXP_INLINE EXP_AVX512 void lstm_forward_step16(__mmask16 some, int64_t h, float 
 EXP_INLINE EXP_AVX512 void lstm_backward_step16(__mmask16 some, int64_t h, const float *gates, const float *c_prev,
                                                 const float *c, const float *dh, float *dc, float *dgates) {
 	__m512 i = LOAD(gates), f = LOAD(gates + h), g = LOAD(gates + 2 * h), o = LOAD(gates + 3 * h);
-	__m512 t = exp_tanh16(LOAD(c)), dy = LOAD(dh);
-	__m512 d = _mm512_fmadd_ps(_mm512_mul_ps(dy, o), exp_one_minus_square16(t), LOAD(dc));
+	__m512 t = exp_tanh16(LOAD(c)), dy = live16(LOAD(dh));
+	__m512 d = _mm512_fmadd_ps(_mm512_mul_ps(dy, o), exp_one_minus_square16(t), live16(LOAD(dc)));
 	STORE(dgates, _mm512_mul_ps(_mm512_mul_ps(d, g), exp_minus_square16(i)));
 	STORE(dgates + h, _mm512_mul_ps(_mm512_mul_ps(d, LOAD(c_prev)), exp_minus_square16(f)));
 	STORE(dgates + 2 * h, _mm512_mul_ps(_mm512_mul_ps(d, i), exp_one_minus_square16(g)));
@@ -162,7 +174,7 @@ EXP_INLINE EXP_AVX512 void gru_forward_step16(__mmask16 some, int64_t h, float *
 EXP_INLINE EXP_AVX512 void gru_backward_step16(__mmask16 some, int64_t h, const float *act, const float *gh,
                                                const float *h_prev, const float *dh, float *dgi, float *dgh,
                                                float *dh_prev) {
-	__m512 r = LOAD(act), z = LOAD(act + h), n = LOAD(act + 2 * h), d = LOAD(dh);
+	__m512 r = LOAD(act), z = LOAD(act + h), n = LOAD(act + 2 * h), d = live16(LOAD(dh));
 	__m512 dn = _mm512_mul_ps(_mm512_mul_ps(d, _mm512_sub_ps(_mm512_set1_ps(1), z)), exp_one_minus_square16(n));
 	__m512 dr = _mm512_mul_ps(_mm512_mul_ps(dn, LOAD(gh + 2 * h)), exp_minus_square16(r));
 	__m512 dz = _mm512_mul_ps(_mm512_mul_ps(d, _mm512_sub_ps(LOAD(h_prev), n)), exp_minus_square16(z));
@@ -181,10 +193,12 @@ EXP_INLINE void fetch(const int gates, int64_t h, const float *p) {
 	for (int g = 0; g < gates; g++) __builtin_prefetch(p + g * h);
 }
 
-EXP_INLINE EXP_AVX2 __m256 tanh_grad8(__m256 dh, __m256 h) { return _mm256_mul_ps(dh, exp_one_minus_square8(h)); }
+EXP_INLINE EXP_AVX2 __m256 tanh_grad8(__m256 dh, __m256 h) {
+	return _mm256_mul_ps(live8(dh), exp_one_minus_square8(h));
+}
 
 EXP_INLINE EXP_AVX2 __m256 relu_grad8(__m256 dh, __m256 h) {
-	return _mm256_and_ps(dh, _mm256_cmp_ps(h, _mm256_setzero_ps(), _CMP_GT_OQ));
+	return _mm256_and_ps(live8(dh), _mm256_cmp_ps(h, _mm256_setzero_ps(), _CMP_GT_OQ));
 }
 
 #endif

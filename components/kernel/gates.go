@@ -17,6 +17,15 @@ package kernel
 */
 import "C"
 
+// vanished is what the gradient of a state must reach: one that is smaller counts
+// as zero to the backward passes of the gates. Over thousands of steps whose outputs
+// nobody reads gradients shrink to subnormal numbers, which mean nothing and whose
+// products some processors take a hundred times as long to compute; what is above
+// this has products with activations and weights that are not subnormal yet.
+const vanished = 0x1p-100
+
+func live[F Float](gradient F) F { return unlessBelow(gradient, vanished) }
+
 // LSTMForward computes a step of an LSTM (Hochreiter and Schmidhuber 1997, with
 // the forget gate of Gers et al. 2000) for rows of a batch, each of h units.
 // gates is [rows, 4h], the pre-activations of i, f, g and o one after the other,
@@ -71,7 +80,7 @@ func lstmForwardReference[F Float](rows, h int, gates, cPrev, c, hOut []F) {
 // gradient of c from later steps and is overwritten with that of cPrev; dGates
 // [rows, 4h], rows ld apart, is overwritten with the gradients of the
 // pre-activations. For each row and unit, with differences of the form a - b*c
-// rounded once,
+// rounded once, and dh and dc as zero where they have vanished (below 2^-100),
 //
 //	t  = tanh(c)
 //	dc = fma(dh*o, 1 - t*t, dc)
@@ -114,13 +123,13 @@ func lstmBackwardReference[F Float](rows, h int, gates, cPrev, c, dh, dc, dGates
 		for u := r * h; u < (r+1)*h; u++ {
 			at := u + 3*r*h
 			i, f, g, o := gates[at], gates[at+h], gates[at+2*h], gates[at+3*h]
-			t := tanh(c[u])
-			d := fma(F(dh[u]*o), fma(-t, t, 1), dc[u])
+			t, dy := tanh(c[u]), live(dh[u])
+			d := fma(F(dy*o), fma(-t, t, 1), live(dc[u]))
 			at = u + r*(ld-h)
 			dGates[at] = F(d*g) * fma(-i, i, i)
 			dGates[at+h] = F(d*cPrev[u]) * fma(-f, f, f)
 			dGates[at+2*h] = F(d*i) * fma(-g, g, 1)
-			dGates[at+3*h] = F(dh[u]*t) * fma(-o, o, o)
+			dGates[at+3*h] = F(dy*t) * fma(-o, o, o)
 			dc[u] = d * f
 		}
 	}
@@ -179,7 +188,8 @@ func gruForwardReference[F Float](rows, h int, gi, gh, hPrev, hOut []F) {
 // [rows, h] the gradient of hOut. dgi and dgh [rows, 3h] are overwritten with
 // the gradients of gi and gh as they were given, dhPrev [rows, h] with the part
 // of hPrev's that does not go through gh. For each row and unit, with
-// differences of the form a - b*c rounded once,
+// differences of the form a - b*c rounded once, and dh as zero where it has
+// vanished (below 2^-100),
 //
 //	dn = dh * (1-z) * (1 - n*n)
 //	dr = dn * ghN * (r - r*r)
@@ -222,7 +232,7 @@ func gruBackwardReference[F Float](rows, h int, act, gh, hPrev, dh, dgi, dgh, dh
 	for row := range rows {
 		for u := row * h; u < (row+1)*h; u++ {
 			at := u + 2*row*h
-			r, z, n, d := act[at], act[at+h], act[at+2*h], dh[u]
+			r, z, n, d := act[at], act[at+h], act[at+2*h], live(dh[u])
 			dn := F(d*(1-z)) * fma(-n, n, 1)
 			dr := F(dn*gh[at+2*h]) * fma(-r, r, r)
 			dz := F(d*(hPrev[u]-n)) * fma(-z, z, z)
@@ -238,7 +248,7 @@ func gruBackwardReference[F Float](rows, h int, act, gh, hPrev, dh, dgi, dgh, dh
 //
 //	dg[i] = dh[i] * (1 - h[i]*h[i])    with the difference rounded once
 //
-// dg may be dh or h.
+// where dh is zero if it has vanished (is below 2^-100). dg may be dh or h.
 func TanhGrad[F Float](dg, dh, h []F) {
 	checkLength("TanhGrad", "dh", len(dh), len(dg))
 	checkLength("TanhGrad", "h", len(h), len(dg))
@@ -251,7 +261,7 @@ func TanhGrad[F Float](dg, dh, h []F) {
 
 func tanhGradReference[F Float](dg, dh, h []F) {
 	for i := range dg {
-		dg[i] = dh[i] * fma(-h[i], h[i], 1)
+		dg[i] = live(dh[i]) * fma(-h[i], h[i], 1)
 	}
 }
 
@@ -260,7 +270,7 @@ func tanhGradReference[F Float](dg, dh, h []F) {
 //
 //	dg[i] = h[i] > 0 ? dh[i] : 0
 //
-// dg may be dh or h.
+// where dh is zero if it has vanished (is below 2^-100). dg may be dh or h.
 func ReluGrad[F Float](dg, dh, h []F) {
 	checkLength("ReluGrad", "dh", len(dh), len(dg))
 	checkLength("ReluGrad", "h", len(h), len(dg))
@@ -275,7 +285,7 @@ func reluGradReference[F Float](dg, dh, h []F) {
 	for i := range dg {
 		var d F
 		if h[i] > 0 {
-			d = dh[i]
+			d = live(dh[i])
 		}
 		dg[i] = d
 	}

@@ -91,6 +91,42 @@ func TestLayerGrads(t *testing.T) {
 	}
 }
 
+func TestVanishedGradientsCountAsZero(t *testing.T) {
+	const h = 3 // the units' gradients: just below, at and above what counts
+	gradient := []float32{math.Nextafter32(-vanished, 0), -vanished, 1}
+	half := func(n int) []float32 { return slices.Repeat([]float32{0.5}, n) }
+	for _, path := range available {
+		t.Run(path.String(), func(t *testing.T) {
+			usePath(t, path)
+			check := func(name string, got []float32) {
+				t.Helper()
+				for i, g := range got {
+					if (g == 0) != (i%h == 0) {
+						t.Errorf("%s: element %d is %g", name, i, g)
+					}
+				}
+			}
+			dg, dgh, dhPrev := make([]float32, 4*h), make([]float32, 3*h), make([]float32, h)
+			dc := make([]float32, h)
+			LSTMBackward(1, h, half(4*h), half(h), half(h), gradient, dc, dg, 4*h)
+			check("LSTMBackward of dh: dGates", dg)
+			check("LSTMBackward of dh: dc", dc)
+			dc = slices.Clone(gradient)
+			LSTMBackward(1, h, half(4*h), half(h), half(h), make([]float32, h), dc, dg, 4*h)
+			check("LSTMBackward of dc: dGates", dg[:3*h]) // o's is dh's alone
+			check("LSTMBackward of dc: dc", dc)
+			GRUBackward(1, h, half(3*h), half(3*h), make([]float32, h), gradient, dg[:3*h], dgh, dhPrev)
+			check("GRUBackward: dgi", dg[:3*h])
+			check("GRUBackward: dgh", dgh)
+			check("GRUBackward: dhPrev", dhPrev)
+			TanhGrad(dg[:h], gradient, half(h))
+			check("TanhGrad", dg[:h])
+			ReluGrad(dg[:h], gradient, half(h))
+			check("ReluGrad", dg[:h])
+		})
+	}
+}
+
 func TestGatesEqualReference(t *testing.T) {
 	onNativePaths(t, func(t *testing.T, rng *rand.Rand, h int) {
 		rows := rng.IntN(4)

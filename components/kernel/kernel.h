@@ -89,4 +89,14 @@ EXP_INLINE float exp_fmaf(float x, float y, float z) {
 #endif
 }
 
+// exp_unless_below1 is x, or 0 where |x| < least; exp_unless_below8 is the same of eight.
+EXP_INLINE float exp_unless_below1(float x, float least) { return fabsf(x) < least ? 0 : x; }
+
+#ifdef EXP_X86
+EXP_INLINE EXP_AVX2 __m256 exp_unless_below8(__m256 x, __m256 least) {
+	__m256 magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x);
+	return _mm256_and_ps(x, _mm256_cmp_ps(magnitude, least, _CMP_NLT_UQ));
+}
+#endif
+
 #endif
