@@ -1,6 +1,10 @@
 #include "optimize.h"
 #include "activation.h"
 #include "lanes.h"
+#include <float.h>
+
+// or_zero is x, or 0 where x is subnormal, see optimize.go.
+EXP_INLINE float or_zero(float x) { return exp_unless_below1(x, FLT_MIN); }
 
 EXP_INLINE float gradient(float g, float w, float scale, float decay) {
 	float d = g * scale;
@@ -10,8 +14,9 @@ EXP_INLINE float gradient(float g, float w, float scale, float decay) {
 static void adam_portable(int64_t n, float *w, const float *g, float *m, float *v, struct exp_adam a) {
 	for (int64_t i = 0; i < n; i++) {
 		float d = gradient(g[i], w[i], a.grad_scale, a.decay);
-		m[i] = exp_fmaf(a.gain1, d - m[i], m[i]);
-		v[i] = exp_fmaf(a.gain2 * d, d, a.keep2 * v[i]);
+		float mean = or_zero(m[i]), square = or_zero(v[i]);
+		m[i] = exp_fmaf(a.gain1, d - mean, mean);
+		v[i] = exp_fmaf(a.gain2 * d, d, a.keep2 * square);
 		w[i] = exp_fmaf(a.step, m[i] / exp_fmaf(sqrtf(v[i]), a.root, a.eps), a.keep * w[i]);
 	}
 }
@@ -20,7 +25,7 @@ static void sgd_portable(int64_t n, float *w, const float *g, float *velocity, s
 	for (int64_t i = 0; i < n; i++) {
 		float d = gradient(g[i], w[i], a.grad_scale, a.decay);
 		if (velocity) {
-			velocity[i] = exp_fmaf(a.momentum, velocity[i], d);
+			velocity[i] = exp_fmaf(a.momentum, or_zero(velocity[i]), d);
 			d = a.nesterov ? exp_fmaf(a.momentum, velocity[i], d) : velocity[i];
 		}
 		w[i] = exp_fmaf(-a.lr, d, w[i]);
@@ -39,16 +44,17 @@ static void rmsprop_portable(int64_t n, float *w, const float *g, float *square,
                              struct exp_rmsprop a) {
 	for (int64_t i = 0; i < n; i++) {
 		float d = gradient(g[i], w[i], a.grad_scale, a.decay);
-		square[i] = exp_fmaf(a.gain * d, d, a.keep * square[i]);
+		square[i] = exp_fmaf(a.gain * d, d, a.keep * or_zero(square[i]));
 		float variance = square[i];
 		if (mean) {
-			mean[i] = exp_fmaf(a.gain, d - mean[i], mean[i]);
+			float m = or_zero(mean[i]);
+			mean[i] = exp_fmaf(a.gain, d - m, m);
 			variance = exp_fmaf(-mean[i], mean[i], variance);
 			if (0 > variance) variance = 0;
 		}
 		d /= sqrtf(variance) + a.eps;
 		if (velocity) {
-			velocity[i] = exp_fmaf(a.momentum, velocity[i], d);
+			velocity[i] = exp_fmaf(a.momentum, or_zero(velocity[i]), d);
 			d = velocity[i];
 		}
 		w[i] = exp_fmaf(-a.lr, d, w[i]);
@@ -66,6 +72,11 @@ static void clamp_portable(int64_t n, float *x, float limit) {
 
 // Each of these updates eight elements, or the first rest of them.
 
+// load_or_zero loads the first rest of eight elements as or_zero has them.
+EXP_INLINE EXP_AVX2 __m256 load_or_zero(const float *x, int64_t rest) {
+	return exp_unless_below8(exp_load_first(x, rest), _mm256_set1_ps(FLT_MIN));
+}
+
 EXP_INLINE EXP_AVX2 __m256 gradient_8(__m256 g, __m256 w, float scale, float decay) {
 	__m256 d = _mm256_mul_ps(g, _mm256_set1_ps(scale));
 	return decay != 0 ? _mm256_fmadd_ps(_mm256_set1_ps(decay), w, d) : d;
@@ -74,7 +85,7 @@ EXP_INLINE EXP_AVX2 __m256 gradient_8(__m256 g, __m256 w, float scale, float dec
 EXP_INLINE EXP_AVX2 void adam_8(int64_t rest, float *w, const float *g, float *m, float *v, const struct exp_adam *a) {
 	__m256 weight = exp_load_first(w, rest);
 	__m256 d = gradient_8(exp_load_first(g, rest), weight, a->grad_scale, a->decay);
-	__m256 mean = exp_load_first(m, rest), square = exp_load_first(v, rest);
+	__m256 mean = load_or_zero(m, rest), square = load_or_zero(v, rest);
 	mean = _mm256_fmadd_ps(_mm256_set1_ps(a->gain1), _mm256_sub_ps(d, mean), mean);
 	square = _mm256_fmadd_ps(_mm256_mul_ps(_mm256_set1_ps(a->gain2), d), d,
 	                         _mm256_mul_ps(_mm256_set1_ps(a->keep2), square));
@@ -101,7 +112,7 @@ EXP_INLINE EXP_AVX2 void sgd_8(int64_t rest, float *w, const float *g, float *ve
 	__m256 weight = exp_load_first(w, rest), momentum = _mm256_set1_ps(a->momentum);
 	__m256 d = gradient_8(exp_load_first(g, rest), weight, a->grad_scale, a->decay);
 	if (velocity) {
-		__m256 v = _mm256_fmadd_ps(momentum, exp_load_first(velocity, rest), d);
+		__m256 v = _mm256_fmadd_ps(momentum, load_or_zero(velocity, rest), d);
 		exp_store_first(velocity, v, rest);
 		d = a->nesterov ? _mm256_fmadd_ps(momentum, v, d) : v;
 	}
@@ -132,19 +143,19 @@ static EXP_AVX2 void adagrad_avx2(int64_t n, float *w, const float *g, float *su
 EXP_INLINE EXP_AVX2 void rmsprop_8(int64_t rest, float *w, const float *g, float *square, float *mean, float *velocity,
                                    const struct exp_rmsprop *a) {
 	const __m256 gain = _mm256_set1_ps(a->gain);
-	__m256 weight = exp_load_first(w, rest), total = exp_load_first(square, rest);
+	__m256 weight = exp_load_first(w, rest), total = load_or_zero(square, rest);
 	__m256 d = gradient_8(exp_load_first(g, rest), weight, a->grad_scale, a->decay);
 	total = _mm256_fmadd_ps(_mm256_mul_ps(gain, d), d, _mm256_mul_ps(_mm256_set1_ps(a->keep), total));
 	exp_store_first(square, total, rest);
 	if (mean) {
-		__m256 m = exp_load_first(mean, rest);
+		__m256 m = load_or_zero(mean, rest);
 		m = _mm256_fmadd_ps(gain, _mm256_sub_ps(d, m), m);
 		exp_store_first(mean, m, rest);
 		total = _mm256_max_ps(_mm256_setzero_ps(), _mm256_fnmadd_ps(m, m, total));
 	}
 	d = _mm256_div_ps(d, _mm256_add_ps(_mm256_sqrt_ps(total), _mm256_set1_ps(a->eps)));
 	if (velocity) {
-		d = _mm256_fmadd_ps(_mm256_set1_ps(a->momentum), exp_load_first(velocity, rest), d);
+		d = _mm256_fmadd_ps(_mm256_set1_ps(a->momentum), load_or_zero(velocity, rest), d);
 		exp_store_first(velocity, d, rest);
 	}
 	exp_store_first(w, _mm256_fnmadd_ps(_mm256_set1_ps(a->lr), d, weight), rest);

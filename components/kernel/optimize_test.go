@@ -77,6 +77,34 @@ func TestAdamStepValues(t *testing.T) {
 	}
 }
 
+func TestSubnormalMeansCountAsZero(t *testing.T) {
+	const least = 0x1p-126
+	for _, path := range available {
+		t.Run(path.String(), func(t *testing.T) {
+			usePath(t, path)
+			state := func() []float32 { return []float32{math.Nextafter32(least, 0), 2 * least, 0x1p-149} }
+			w, g := make([]float32, 3), make([]float32, 3)
+			a, b, c := state(), state(), state()
+			check := func(name string, states ...[]float32) {
+				t.Helper()
+				for _, s := range states {
+					if s[0] != 0 || s[1] == 0 || s[2] != 0 {
+						t.Errorf("%s without a gradient leaves %g of %g", name, s, state())
+					}
+				}
+			}
+			AdamStep(w, g, a, b, Adam[float32]{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, Correction1: 0.5, Correction2: 0.5, GradScale: 1})
+			check("AdamStep", a, b)
+			a = state()
+			SGDStep(w, g, a, SGD[float32]{LR: 0.01, Momentum: 0.9, GradScale: 1})
+			check("SGDStep", a)
+			a, b = state(), state()
+			RMSPropStep(w, g, a, b, c, RMSProp[float32]{LR: 0.01, Keep: 0.99, Gain: 0.01, Epsilon: 1e-8, Momentum: 0.9, GradScale: 1})
+			check("RMSPropStep", a, b, c)
+		})
+	}
+}
+
 func TestSGDStepValues(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -113,6 +141,16 @@ func BenchmarkOptimize(b *testing.B) {
 		b.Run(fmt.Sprintf("Adam/%d", n), func(b *testing.B) {
 			for b.Loop() {
 				AdamStep(w, g, m, v, Adam[float32]{LR: 1e-3, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, Correction1: 0.5, Correction2: 0.1, GradScale: 1})
+			}
+			perElement(b, n, 28*n)
+		})
+		// Most of its time is not the update's where that is as it should be.
+		b.Run(fmt.Sprintf("Adam subnormal/%d", n), func(b *testing.B) {
+			none, sub, m, v := make([]float32, n), slices.Repeat([]float32{1e-40}, n), make([]float32, n), make([]float32, n)
+			for b.Loop() {
+				copy(m, sub)
+				copy(v, sub)
+				AdamStep(w, none, m, v, Adam[float32]{LR: 1e-3, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, Correction1: 0.5, Correction2: 0.1, GradScale: 1})
 			}
 			perElement(b, n, 28*n)
 		})
