@@ -6,11 +6,17 @@
 
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 
+// parts is the fewest parts of at most limit that make n.
+static int64_t parts(int64_t n, int64_t limit) { return (n + limit - 1) / limit; }
+
 // even splits n into the fewest parts of at most limit, and returns their size
 // (the last may be smaller); at least 1, so that empty ranges make one step.
-static int64_t even(int64_t n, int64_t limit) {
-	int64_t parts = (n + limit - 1) / limit;
-	return parts == 0 ? 1 : (n + parts - 1) / parts;
+static int64_t even(int64_t n, int64_t limit) { return n == 0 ? 1 : parts(n, parts(n, limit)); }
+
+// groups is how often the tiles of a block prepare what comes next, at least 1.
+static int64_t groups(int64_t m, int64_t n, int64_t k) {
+	int64_t all = parts(m, EXP_TILE_AVX512) * parts(n, 2 * EXP_PANEL) * (k / EXP_GROUP);
+	return all == 0 ? 1 : all;
 }
 
 void exp_transpose(int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst, int64_t ldd) {
@@ -29,11 +35,9 @@ void exp_transpose(int64_t rows, int64_t cols, const float *src, int64_t lds, fl
 	exp_transpose_portable(rows, cols, src, lds, dst, ldd);
 }
 
-typedef void columns_func(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
-                          const float *bias);
+typedef void columns_func(struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c, const float *bias);
 
-void exp_multiply_block(const struct exp_block *t, int64_t m, int64_t n, const float *a, const float *b, float *c,
-                        const float *bias) {
+void exp_multiply_block(struct exp_block *t, int64_t m, int64_t n, const float *a, const float *b, float *c, const float *bias) {
 	columns_func *columns = exp_columns_portable;
 	int64_t panels = 1;
 #ifdef EXP_X86
@@ -48,7 +52,10 @@ void exp_multiply_block(const struct exp_block *t, int64_t m, int64_t n, const f
 #endif
 	for (int64_t j = 0; j < n; j += panels * EXP_PANEL) {
 		int64_t cols = min64(n - j, panels * EXP_PANEL);
-		columns(t, m, cols, a, b + j / EXP_PANEL * t->panel_b, c + j, bias ? bias + j : NULL);
+		const float *panel = b + j / EXP_PANEL * t->panel_b;
+		// After the last panels come the first, of the indices that are summed next.
+		t->panels.row = j + cols < n ? panel + panels * t->panel_b : b + t->k * t->row_b;
+		columns(t, m, cols, a, panel, c + j, bias ? bias + j : NULL);
 	}
 }
 
@@ -99,25 +106,35 @@ void exp_pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, floa
 	pack(trans, k, n, b, ldb, dst, panel);
 }
 
-static void copy_rows(int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst, int64_t ldd) {
-	for (int64_t r = 0; r < rows; r++) memcpy(dst + r * ldd, src + r * lds, (size_t)cols * sizeof(float));
-}
-
 // part_of is rows by k of A, which start at a, as it is stored.
 static struct exp_ahead part_of(int trans_a, const float *a, int64_t lda, int64_t rows, int64_t k) {
-	struct exp_ahead part = {.row = a, .ld = lda, .rows = trans_a ? k : rows, .cols = trans_a ? rows : k};
-	if (k == 0) part.rows = 0;
+	struct exp_ahead part = {.next = a, .ld = lda, .rows = trans_a ? k : rows, .cols = trans_a ? rows : k};
+	if (part.cols == 0) part.rows = 0;
+	part.vectors = part.left = parts(part.cols, EXP_PANEL);
+	part.last = 0xffff >> (EXP_PANEL * part.vectors - part.cols);
 	return part;
 }
 
-void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-              int64_t ldb, float *c, int64_t ldc, const float *bias, int accumulate, int pack_a, int how_b, int64_t rest,
-              float *scratch) {
-	int64_t row_a = trans_a ? 1 : lda, step_a = trans_a ? lda : 1;
-	float *scratch_a = pack_a ? scratch + EXP_BLOCK_K * EXP_BLOCK_N : NULL;
-	int64_t block_n = how_b == EXP_B_PACK ? EXP_BLOCK_N : n, block_k = even(k, EXP_BLOCK_K), block_m = even(m, EXP_BLOCK_M);
-	struct exp_ahead ahead;
-	struct exp_block t = {.ldc = ldc, .ahead = exp_far && (pack_a || lda % EXP_ALIASING != 0) ? &ahead : NULL};
+// pack_rest packs what has not been packed yet.
+static void pack_rest(struct exp_ahead *part) {
+	for (; part->rows > 0; part->rows--, part->left = part->vectors) {
+		int64_t done = (part->vectors - part->left) * EXP_PANEL;
+		memcpy(part->packed, part->next, (size_t)(part->cols - done) * sizeof(float));
+		part->next += part->ld - done, part->packed += part->ld_packed - done;
+	}
+}
+
+int exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+             int64_t ldb, float *c, int64_t ldc, const float *bias, int accumulate, int how_a, int how_b, int64_t rest,
+             float *scratch) {
+	const int64_t row_a = trans_a ? 1 : lda, step_a = trans_a ? lda : 1;
+	const int64_t ld_packed = trans_a ? EXP_LD_TRANSPOSED_A : EXP_LD_A;
+	const int64_t block_n = how_b == EXP_B_PACK ? EXP_BLOCK_N : n, block_k = even(k, EXP_BLOCK_K), block_m = even(m, EXP_BLOCK_M);
+	float *const places = scratch + EXP_BLOCK_K * EXP_BLOCK_N; // two, for a packed block of A each
+	const int fetch = how_a == EXP_A_STORED && exp_far && lda % EXP_ALIASING != 0;
+	struct exp_ahead ahead = {0};
+	struct exp_block t = {.row_a = row_a, .step_a = step_a, .ldc = ldc, .ahead = &ahead};
+	int64_t *const packed_stride = trans_a ? &t.step_a : &t.row_a;
 	for (int64_t j = 0; j < n; j += block_n) {
 		int64_t nj = min64(n - j, block_n), p = 0;
 		do {
@@ -133,25 +150,33 @@ void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const f
 				bp = b + p * ldb + j, t.row_b = ldb, t.panel_b = EXP_PANEL, t.padded = 0;
 			}
 			for (int64_t i = 0; i < m; i += block_m) {
-				int64_t mi = min64(m - i, block_m);
+				const int64_t mi = min64(m - i, block_m);
 				const float *ap = a + i * row_a + p * step_a;
-				t.row_a = row_a, t.step_a = step_a;
 				if (i + mi < m) {
 					ahead = part_of(trans_a, ap + mi * row_a, lda, min64(m - i - mi, block_m), t.k);
 				} else { // the first rows again, of the indices that come next
 					int64_t after = min64(k + rest - p - t.k, block_k);
 					ahead = part_of(trans_a, after > 0 ? a + (p + t.k) * step_a : NULL, lda, min64(m, block_m), after);
 				}
-				if (pack_a && trans_a) {
-					copy_rows(t.k, mi, ap, lda, scratch_a, EXP_LD_TRANSPOSED_A);
-					ap = scratch_a, t.step_a = EXP_LD_TRANSPOSED_A;
-				} else if (pack_a) {
-					copy_rows(mi, t.k, ap, lda, scratch_a, EXP_LD_A);
-					ap = scratch_a, t.row_a = EXP_LD_A;
+				if (how_a == EXP_A_STORED) {
+					if (!fetch) ahead.rows = 0;
+				} else {
+					if (how_a == EXP_A_PACK) {
+						struct exp_ahead part = part_of(trans_a, ap, lda, mi, t.k);
+						part.packed = places, part.ld_packed = ld_packed;
+						pack_rest(&part);
+					}
+					const int second = how_a == EXP_A_PACKED2;
+					ap = places + (second ? EXP_PACKED_A : 0), *packed_stride = ld_packed;
+					ahead.packed = places + (second ? 0 : EXP_PACKED_A), ahead.ld_packed = ld_packed;
+					how_a = ahead.rows == 0 ? EXP_A_PACK : second ? EXP_A_PACKED : EXP_A_PACKED2;
 				}
+				ahead.pace = ahead.rows == 0 ? 0 : parts(ahead.rows * ahead.vectors, groups(mi, nj, t.k));
 				exp_multiply_block(&t, mi, nj, ap, bp, c + i * ldc + j, bias ? bias + j : NULL);
+				if (how_a != EXP_A_STORED) pack_rest(&ahead);
 			}
 			p += t.k;
 		} while (p < k);
 	}
+	return how_a;
 }

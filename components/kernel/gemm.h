@@ -16,7 +16,16 @@ enum {
 	// A packed block of A, and of a transposed one, whose rows fall in all sets of the cache.
 	EXP_LD_A = EXP_BLOCK_K + 16,
 	EXP_LD_TRANSPOSED_A = EXP_BLOCK_M + 16,
-	EXP_SCRATCH = EXP_BLOCK_K * EXP_BLOCK_N + EXP_BLOCK_K * EXP_LD_TRANSPOSED_A, // floats that exp_gemm packs into
+	EXP_PACKED_A = EXP_BLOCK_K * EXP_LD_TRANSPOSED_A,             // floats of such a block, at least
+	EXP_SCRATCH = EXP_BLOCK_K * EXP_BLOCK_N + 2 * EXP_PACKED_A, // floats that exp_gemm packs into
+};
+
+// How exp_gemm reads A.
+enum {
+	EXP_A_STORED,  // where it lies
+	EXP_A_PACK,    // after packing it
+	EXP_A_PACKED,  // the same, but the call before has packed the first block, to the first place for one
+	EXP_A_PACKED2, // to the second place
 };
 
 // How exp_gemm reads B.
@@ -26,21 +35,34 @@ enum {
 	EXP_B_PACKED, // which exp_pack has packed into panels of ldb rows; trans_b has no meaning
 };
 
-// See gemm.go. rest is how many summed indices come after these K, in another call, for
-// which A may be fetched; scratch is [EXP_SCRATCH] where A or B is to be packed.
-void exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-              int64_t ldb, float *c, int64_t ldc, const float *bias, int accumulate, int pack_a, int how_b, int64_t rest,
-              float *scratch);
+// See gemm.go. rest is how many summed indices come after these K, in the next call: it
+// is to be given the how_a that this one returns. scratch is [EXP_SCRATCH] where A or B is
+// to be packed.
+int exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+             int64_t ldb, float *c, int64_t ldc, const float *bias, int accumulate, int how_a, int how_b, int64_t rest,
+             float *scratch);
 void exp_pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, float *dst, int64_t panel);
 
 // Where the chain of an element of C starts.
 enum { EXP_FROM_ZERO, EXP_FROM_C, EXP_FROM_BIAS };
 
-// What the next block reads of A, and tiles fetch while they multiply: rows of cols
-// elements, the first from its element at on.
+// What the next block reads of A, which tiles pack, or else fetch, while they multiply:
+// rows of cols elements, in so many vectors of EXP_PANEL, of which some are left of the
+// first row, from next on.
 struct exp_ahead {
+	const float *next;
+	int64_t ld, rows, cols, vectors, left;
+	int last;      // mask of the elements in a row's last vector
+	float *packed; // where next goes, NULL: it is to be fetched alone
+	int64_t ld_packed;
+	int64_t pace; // vectors at a time
+};
+
+// What comes next of B, which tiles fetch: rows of as many panels as a tile reads, from
+// row on in the first, pace of them at a time.
+struct exp_panels {
 	const float *row;
-	int64_t ld, rows, cols, at;
+	int64_t rows, pace;
 };
 
 // A block of a product: the strides and the range of k that its tiles share.
@@ -51,13 +73,18 @@ struct exp_block {
 	int64_t panel_b;       // from one panel of B to the next
 	int64_t ldc;
 	int from;
-	int padded;              // B may be read up to the end of a panel
+	int padded; // B may be read up to the end of a panel
+	struct exp_panels panels;
 	struct exp_ahead *ahead; // NULL: nothing
 };
 
+// Tiles have so many rows of C with AVX-512, and prepare what comes next before every
+// EXP_GROUP steps of k.
+enum { EXP_TILE_AVX512 = 14, EXP_GROUP = 8 };
+
 // exp_multiply_block is C[M,N] = A[M,K] B[K,N] for one block of k, from where t
 // says.
-void exp_multiply_block(const struct exp_block *t, int64_t m, int64_t n, const float *a, const float *b, float *c,
+void exp_multiply_block(struct exp_block *t, int64_t m, int64_t n, const float *a, const float *b, float *c,
                         const float *bias);
 
 // exp_panels is how many panels hold n columns.
@@ -85,13 +112,13 @@ EXP_INLINE void exp_multiply_rows(int trans_a, int from, int64_t m, int64_t n, i
 // AVX2 with m <= EXP_THIN_AVX2 two panels, of AVX-512 two, with m <=
 // EXP_THIN_AVX512 four, of NEON with m <= EXP_THIN_NEON two.
 enum { EXP_THIN_AVX2 = 3, EXP_THIN_AVX512 = 7, EXP_THIN_NEON = 2 };
-void exp_columns_avx512(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
+void exp_columns_avx512(struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
                         const float *bias);
-void exp_columns_avx2(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
+void exp_columns_avx2(struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
                       const float *bias);
-void exp_columns_neon(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
+void exp_columns_neon(struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
                       const float *bias);
-void exp_columns_portable(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
+void exp_columns_portable(struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
                           const float *bias);
 
 // dst[c*ldd + r] = src[r*lds + c] for r < rows, c < cols

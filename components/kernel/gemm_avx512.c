@@ -4,67 +4,93 @@
 
 #ifdef EXP_X86
 
-// Tiles of at least so many rows fetch into the second-level cache what comes
-// next: they take long enough for it. These are the panels of B after theirs
-// (a matrix of weights that no longer lies there, as each step of a recurrence
-// walks through several, would hold them up by a quarter; panels past the last
-// are fetched in vain), and, a row every FETCH_STEPS of k, C: where chains start
-// from it the rows of the tile below, which would have to wait for them, else
-// those that the tile will write.
-// Into the first-level cache goes the part of A that is A_STEPS of k ahead: where A is
-// transposed, each k has it in another line, at a distance that no processor foresees.
-enum { FETCHING = 8, FETCH_STEPS = 8, A_STEPS = 8 };
+// A tile of at least so many rows takes long enough to prepare what comes next. Before
+// every EXP_GROUP steps of k it does a little of it, for the processor waits for few lines
+// of memory at once, and those that a tile needs itself come behind them.
+enum { PREPARING = 8 };
 
-// tile_step adds the products of one k to a tile. Every third row of A has a
-// pointer, the others are at an index times 4 or 8 from it; every second vector
-// of B has one.
-EXP_INLINE EXP_AVX512 void tile_step(const int rows, const int vectors, const struct exp_block *t, __mmask16 rest,
-                                     const float *as[5], const float *bs[2], __m512 acc[14][4]) {
+// Into the first-level cache a tile fetches the part of a transposed A that is so many
+// steps of k ahead: each step has it in another line, at a distance that no processor
+// foresees.
+enum { STEPS_AHEAD = 8 };
+
+// What the steps of a tile walk along, with strides in bytes.
+struct walk {
+	const char *a[5]; // every third row of A; the others are at its index times 4 or 8
+	const char *b[2]; // every second panel of B
+	int64_t row_a, step_a, row_b, panel_b;
+};
+
+// tile_step adds the products of one k to a tile.
+EXP_INLINE EXP_AVX512 void tile_step(const int rows, const int vectors, const int transposed, struct walk *w, __mmask16 rest,
+                                     __m512 acc[14][4]) {
+	if (rows >= PREPARING) { // or the compiler leaves some of these in memory, and reads them in every step
+		__asm__("" : "+r"(w->a[0]), "+r"(w->a[1]), "+r"(w->a[2]), "+r"(w->a[3]), "+r"(w->a[4]), "+r"(w->b[0]),
+		        "+r"(w->row_a), "+r"(w->step_a), "+r"(w->row_b), "+r"(w->panel_b));
+	}
 	__m512 x[4];
 	EXP_UNROLL(4)
 	for (int v = 0; v < vectors; v++) {
-		const float *q = bs[v / 2] + v % 2 * t->panel_b;
+		const float *q = (const float *)(w->b[v / 2] + v % 2 * w->panel_b);
 		x[v] = v < vectors - 1 ? _mm512_loadu_ps(q) : _mm512_maskz_loadu_ps(rest, q);
-		if (rows >= FETCHING) _mm_prefetch((const char *)(q + vectors * t->panel_b), _MM_HINT_T1);
 	}
-	if (rows >= FETCHING && t->step_a != 1) {
-		_mm_prefetch((const char *)(as[0] + A_STEPS * t->step_a), _MM_HINT_T0);
-		_mm_prefetch((const char *)(as[4] + A_STEPS * t->step_a), _MM_HINT_T0);
+	if (transposed) {
+		_mm_prefetch(w->a[0] + STEPS_AHEAD * w->step_a, _MM_HINT_T0);
+		_mm_prefetch(w->a[(rows - 1) / 3] + STEPS_AHEAD * w->step_a, _MM_HINT_T0);
 	}
 	EXP_UNROLL(14)
 	for (int r = 0; r < rows; r++) {
-		__m512 y = _mm512_set1_ps(as[r / 3][r % 3 * t->row_a]);
+		__m512 y = _mm512_set1_ps(*(const float *)(w->a[r / 3] + r % 3 * w->row_a));
 		EXP_UNROLL(4)
 		for (int v = 0; v < vectors; v++) acc[r][v] = _mm512_fmadd_ps(y, x[v], acc[r][v]);
 	}
 	EXP_UNROLL(5)
-	for (int i = 0; i < 5; i++) as[i] += t->step_a;
-	bs[0] += t->row_b, bs[1] += t->row_b;
+	for (int i = 0; i < 5; i++) w->a[i] += w->step_a;
+	w->b[0] += w->row_b, w->b[1] += w->row_b;
 }
 
-// fetch_ahead fetches two lines of what the next block reads of A: all of it is there in
-// time where C has 16 panels of columns or more.
-EXP_INLINE EXP_AVX512 void fetch_ahead(struct exp_ahead *f) {
-	EXP_UNROLL(2)
-	for (int i = 0; i < 2; i++) {
-		if (f->rows == 0) return;
-		_mm_prefetch((const char *)(f->row + f->at), _MM_HINT_T1);
-		f->at += 16;
-		if (f->at >= f->cols) {
-			f->at = 0;
-			if (--f->rows > 0) f->row += f->ld;
-		}
+// fetch_panels fetches some rows of the panels that come next.
+EXP_INLINE EXP_AVX512 void fetch_panels(const int vectors, const struct exp_block *t, struct exp_panels *next) {
+	for (int64_t n = next->pace; n > 0 && next->rows > 0; n--, next->rows--, next->row += t->row_b) {
+		EXP_UNROLL(4)
+		for (int v = 0; v < vectors; v++) _mm_prefetch((const char *)(next->row + v * t->panel_b), _MM_HINT_T1);
 	}
+}
+
+// go_ahead packs some of what the next block reads of A, and fetches the same a row
+// further, or where that is not to be packed fetches some of it.
+EXP_INLINE EXP_AVX512 void go_ahead(struct exp_ahead *f) {
+	if (f->rows == 0) return;
+	const float *p = f->next;
+	float *q = f->packed;
+	int64_t left = f->left;
+	for (int64_t n = f->pace; n > 0; n--) {
+		if (q) {
+			const __mmask16 some = left == 1 ? f->last : 0xffff;
+			_mm_prefetch((const char *)(p + f->ld), _MM_HINT_T1);
+			_mm512_storeu_ps(q, _mm512_maskz_loadu_ps(some, p)); // there is room after a row
+			q += EXP_PANEL;
+		} else {
+			_mm_prefetch((const char *)p, _MM_HINT_T1);
+		}
+		p += EXP_PANEL;
+		if (--left > 0) continue;
+		left = f->vectors;
+		p += f->ld - EXP_PANEL * left;
+		if (q) q += f->ld_packed - EXP_PANEL * left;
+		if (--f->rows == 0) break;
+	}
+	f->next = p, f->packed = q, f->left = left;
 }
 
 // tile computes rows by cols of C, where cols fills vectors vectors, the last
 // perhaps in part: a vector is a row of a panel. The constants are chosen so
 // that rows*vectors accumulators, the vectors of B and one element of A stay in
 // the 32 registers.
-EXP_INLINE EXP_AVX512 void tile(const int rows, const int vectors, const struct exp_block *t, int64_t cols,
-                                const float *a, const float *b, float *c, const float *bias) {
+EXP_INLINE EXP_AVX512 void tile(const int rows, const int vectors, struct exp_block *t, int64_t cols, const float *a,
+                                const float *b, float *c, const float *bias) {
 	__m512 acc[14][4];
-	const int64_t row_a = t->row_a, panel_b = t->panel_b, ldc = t->ldc;
+	const int64_t panel_b = t->panel_b, ldc = t->ldc, size = sizeof(float);
 	const int last = vectors - 1;
 	const __mmask16 rest = (__mmask16)(0xffff >> (EXP_PANEL * vectors - cols)); // columns in the last vector
 
@@ -87,21 +113,29 @@ EXP_INLINE EXP_AVX512 void tile(const int rows, const int vectors, const struct 
 		}
 	}
 
-	const float *as[5], *bs[2] = {b, b + 2 * panel_b};
+	struct walk w = {.b = {(const char *)b, (const char *)(b + 2 * panel_b)},
+	                 .row_a = t->row_a * size, .step_a = t->step_a * size, .row_b = t->row_b * size, .panel_b = panel_b * size};
 	EXP_UNROLL(5)
-	for (int i = 0; i < 5; i++) as[i] = a + 3 * i * row_a;
+	for (int i = 0; i < 5; i++) w.a[i] = (const char *)(a + 3 * i * t->row_a);
 	int64_t p = t->k;
-	if (rows >= FETCHING && p >= rows * FETCH_STEPS) {
-		p -= rows * FETCH_STEPS;
+	if (rows >= PREPARING) {
+		// Where chains start from C the rows of the tile below would have to be waited for.
 		const float *next = t->from == EXP_FROM_C ? c + rows * ldc : c;
-		for (int r = 0; r < rows; r++, next += ldc) {
-			EXP_UNROLL(4)
-			for (int v = 0; v < vectors; v++) _mm_prefetch((const char *)(next + EXP_PANEL * v), _MM_HINT_T1);
-			if (t->ahead) fetch_ahead(t->ahead);
-			for (int i = 0; i < FETCH_STEPS; i++) tile_step(rows, vectors, t, rest, as, bs, acc);
+		for (int r = 0; p >= EXP_GROUP; p -= EXP_GROUP, r++, next += ldc) {
+			if (r < rows) {
+				EXP_UNROLL(4)
+				for (int v = 0; v < vectors; v++) _mm_prefetch((const char *)(next + EXP_PANEL * v), _MM_HINT_T1);
+			}
+			fetch_panels(vectors, t, &t->panels);
+			if (t->ahead) go_ahead(t->ahead);
+			if (t->step_a == 1) {
+				for (int i = 0; i < EXP_GROUP; i++) tile_step(rows, vectors, 0, &w, rest, acc);
+			} else {
+				for (int i = 0; i < EXP_GROUP; i++) tile_step(rows, vectors, 1, &w, rest, acc);
+			}
 		}
 	}
-	for (; p > 0; p--) tile_step(rows, vectors, t, rest, as, bs, acc);
+	for (; p > 0; p--) tile_step(rows, vectors, 0, &w, rest, acc);
 
 	EXP_UNROLL(14)
 	for (int r = 0; r < rows; r++) {
@@ -117,11 +151,10 @@ EXP_INLINE EXP_AVX512 void tile(const int rows, const int vectors, const struct 
 	}
 }
 
-typedef void tile_func(const struct exp_block *t, int64_t cols, const float *a, const float *b, float *c,
-                       const float *bias);
+typedef void tile_func(struct exp_block *t, int64_t cols, const float *a, const float *b, float *c, const float *bias);
 
 #define TILE(rows, vectors)                                                                                  \
-	static EXP_AVX512 void tile_##rows##_##vectors(const struct exp_block *t, int64_t cols, const float *a,  \
+	static EXP_AVX512 void tile_##rows##_##vectors(struct exp_block *t, int64_t cols, const float *a,        \
 	                                               const float *b, float *c, const float *bias) {            \
 		tile(rows, vectors, t, cols, a, b, c, bias);                                                         \
 	}
@@ -140,14 +173,16 @@ TILE(1, 4) TILE(2, 4) TILE(3, 4) TILE(4, 4) TILE(5, 4) TILE(6, 4) TILE(7, 4)
 // tiles[vectors][rows]
 static tile_func *const tiles[5][15] = {
     [1] = {[1] = FOURTEEN(1)}, [2] = {[1] = FOURTEEN(2)}, [3] = {[1] = SEVEN(3)}, [4] = {[1] = SEVEN(4)}};
-static const int64_t max_rows[5] = {0, 14, 14, EXP_THIN_AVX512, EXP_THIN_AVX512};
+static const int64_t max_rows[5] = {0, EXP_TILE_AVX512, EXP_TILE_AVX512, EXP_THIN_AVX512, EXP_THIN_AVX512};
 
-void exp_columns_avx512(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
+void exp_columns_avx512(struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
                         const float *bias) {
 	int64_t vectors = (cols + EXP_PANEL - 1) / EXP_PANEL;
 	if (m == 0) return;
 	int64_t parts = (m + max_rows[vectors] - 1) / max_rows[vectors]; // tiles of near equal height
 	int64_t rows = m / parts, taller = m % parts;                    // of which the first are a row taller
+	int64_t groups = parts * (t->k / EXP_GROUP);
+	t->panels.rows = groups > 0 ? t->k : 0, t->panels.pace = groups > 0 ? (t->k + groups - 1) / groups : 0;
 	for (rows += taller > 0; parts > 0; parts--) {
 		tiles[vectors][rows](t, cols, a, b, c, bias);
 		a += rows * t->row_a;

@@ -63,8 +63,7 @@ type gemm struct {
 	m, n, k                    int
 	a, b, c, bias              *C.float
 	lda, ldb, ldc              int
-	packA                      bool
-	howB                       C.int
+	howA, howB                 C.int
 	byRows                     bool // that the units are of
 	unit                       int
 }
@@ -102,32 +101,34 @@ func gemmPackedNative(transA bool, m, n, k int, a *C.float, lda int, b *C.float,
 // multiply multiplies in units, with B where howB says.
 func (g gemm) multiply() {
 	g.byRows = g.m > g.n
-	if g.transA {
-		g.packA = g.lda > directStride
-	} else {
-		g.packA = g.lda%aliasing == 0 && g.m > directA && g.n >= unitPacking && C.exp_far == 0
+	packA := g.lda > directStride
+	if !g.transA {
+		packA = g.lda%aliasing == 0 && g.m > directA && g.n >= unitPacking && C.exp_far == 0
 	}
 	size := g.n
 	g.unit = unitColumns
 	if g.byRows {
 		size, g.unit = g.m, unitRows
 	}
-	if g.byRows && g.howB == C.EXP_B_PACK || !g.byRows && g.packA { // each part would pack all of one operand
+	if g.byRows && g.howB == C.EXP_B_PACK || !g.byRows && packA { // each part would pack all of one operand
 		switch {
 		case Threads() == 1:
 			g.unit = size
 		case g.byRows:
 			g.unit = max(unitPacking, units(size/(2*Threads()), unitColumns)*unitColumns)
 		case g.transA:
-			g.packA, g.unit = false, 2*unitColumns
+			packA, g.unit = false, 2*unitColumns
 		default:
 			all := packedPool.Get().(*Packed[float32])
 			defer packedPool.Put(all)
 			lda := g.k + panelSize
 			all.data = grow(all.data, g.m*lda)
 			copies.parallel(g.m, g.m*g.k/packedPerNanosecond, rowCopy{g.k, g.a, g.lda, ptr(all.data), lda})
-			g.a, g.lda, g.packA = ptr(all.data), lda, false
+			g.a, g.lda, packA = ptr(all.data), lda, false
 		}
+	}
+	if packA {
+		g.howA = C.EXP_A_PACK
 	}
 	gemms.parallel(units(size, g.unit), g.m*g.n*g.k/multiplyAddsPerNanosecond, g)
 }
@@ -159,7 +160,7 @@ func (g gemm) Range(from, to int) {
 		g.bias = at(g.bias, from)
 	}
 	var space *C.float
-	if g.packA || g.howB == C.EXP_B_PACK {
+	if g.howA == C.EXP_A_PACK || g.howB == C.EXP_B_PACK {
 		s := scratchPool.Get().(*scratch)
 		defer scratchPool.Put(s)
 		space = &s[0]
@@ -181,7 +182,7 @@ func (g gemm) Range(from, to int) {
 }
 
 // block multiplies n columns of B, from column j on, over k of the summed indices,
-// from p on.
+// from p on; how A is read then is for the next block.
 func (g *gemm) block(j, n, p, k int, space *C.float) {
 	fromA, fromB, bias := p, p*g.ldb+j, g.bias
 	if g.transA {
@@ -196,8 +197,8 @@ func (g *gemm) block(j, n, p, k int, space *C.float) {
 	if p > 0 {
 		bias = nil
 	}
-	C.exp_gemm(cBool(g.transA), cBool(g.transB), C.int64_t(g.m), C.int64_t(n), C.int64_t(k), at(g.a, fromA), C.int64_t(g.lda), at(g.b, fromB), C.int64_t(g.ldb),
-		at(g.c, j), C.int64_t(g.ldc), at(bias, j), cBool(g.accumulate || p > 0), cBool(g.packA), g.howB, C.int64_t(g.k-p-k), space)
+	g.howA = C.exp_gemm(cBool(g.transA), cBool(g.transB), C.int64_t(g.m), C.int64_t(n), C.int64_t(k), at(g.a, fromA), C.int64_t(g.lda), at(g.b, fromB), C.int64_t(g.ldb),
+		at(g.c, j), C.int64_t(g.ldc), at(bias, j), cBool(g.accumulate || p > 0), g.howA, g.howB, C.int64_t(g.k-p-k), space)
 }
 
 // pack is Pack in units of panels.

@@ -159,6 +159,12 @@ func TestProductsEqualReference(t *testing.T) {
 					product{m: m, n: 127 + rng.IntN(40), k: k, spareA: aliasing - k, transB: flip(), accumulate: flip(), bias: flip()}.check(t, rng)
 				}
 			}
+			// A transposed A, packed block after block while tiles multiply, of few columns and of many.
+			for _, m := range []int{257, 300, 400} {
+				for _, n := range []int{1, 40, 130} {
+					product{m: m, n: n, k: 1 + rng.IntN(600), transA: true, transB: flip(), accumulate: flip(), bias: flip()}.check(t, rng)
+				}
+			}
 			for i := range 8 {
 				setPathFar(path, i&4 != 0)
 				product{m: 197, n: 37, k: 263, transA: i&1 != 0, transB: i&2 != 0, accumulate: flip()}.check(t, rng)
