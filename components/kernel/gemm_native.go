@@ -40,8 +40,9 @@ const directA = C.EXP_THIN_AVX512
 
 // aliasing divides the leading dimensions at which the rows that a tile reads of A
 // fall into one set of the cache, which holds no more than a few of them, and
-// fewer yet where the core is shared: they are packed, but where it costs more
-// to fetch them twice than to wait.
+// fewer yet where the core is shared: they are packed. Where lost lines are far the
+// first block, which nobody packs on the way, costs too much to be worth it for one
+// block of rows.
 const aliasing = C.EXP_ALIASING
 
 // multiplyAddsPerNanosecond is what one core does in products, about.
@@ -103,7 +104,11 @@ func (g gemm) multiply() {
 	g.byRows = g.m > g.n
 	packA := g.lda > directStride
 	if !g.transA {
-		packA = g.lda%aliasing == 0 && g.m > directA && g.n >= unitPacking && C.exp_far == 0
+		least := directA
+		if C.exp_far != 0 {
+			least = C.EXP_BLOCK_M
+		}
+		packA = g.lda%aliasing == 0 && g.m > least && g.n >= unitPacking
 	}
 	size := g.n
 	g.unit = unitColumns
