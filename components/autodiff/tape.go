@@ -148,7 +148,7 @@ func (t *Tape) Unwind() {
 		t.giveBack(before.pieces, t.marks[i].pieces)
 		for n := before.storages; n < t.marks[i].storages; n++ {
 			s := t.storages.at(n)
-			if s.grad != nil && s.ownsGrad {
+			if s.grad != nil && s.ownsGrad && s.grad != s.value {
 				t.arena.giveBack(piece{s.grad, wordsOf(s.bytes())})
 			}
 			s.giveBackValue()

@@ -527,7 +527,8 @@ func TestPointer(t *testing.T) {
 }
 
 // Parts share the gradient of the whole, whichever is reached first, and what
-// nothing has reached is zero.
+// nothing has reached is zero. A gradient that takes the place of the value leaves it
+// there until it is written.
 func TestGradientOfParts(t *testing.T) {
 	const whole = 3 // as a part
 	for _, c := range []struct {
@@ -543,35 +544,52 @@ func TestGradientOfParts(t *testing.T) {
 		{[]int{1, whole, 0}, []bool{true, false, false}, []bool{true, true, true, true}},
 		{[]int{whole, 2}, []bool{true, false}, []bool{true, true, true, true}},
 	} {
-		tape := autodiff.NewTape(autodiff.Float32)
-		tape.Poison()
-		tape.Reset(true, true)
-		x := tape.New(6, 2)
-		parts := []*autodiff.Var{x.Part(0, 2), x.Part(1, 5).Part(1, 2), x.Part(4, 2), x}
-		want := make([]float32, 12)
-		for i, n := range c.reached {
-			grad, first := autodiff.GradToWrite[float32](parts[n])
-			if first != c.first[i] {
-				t.Errorf("%v: part %d is reached first: %v", c.reached, n, first)
+		for _, over := range []bool{false, true} {
+			tape := autodiff.NewTape(autodiff.Float32)
+			tape.Poison()
+			tape.Reset(true, true)
+			x := tape.New(6, 2)
+			parts := []*autodiff.Var{x.Part(0, 2), x.Part(1, 5).Part(1, 2), x.Part(4, 2), x}
+			values := autodiff.Values[float32](x)
+			for i := range values {
+				values[i] = float32(100 + i)
 			}
-			for j := range grad {
-				if first {
-					grad[j] = 0
+			if over {
+				autodiff.GradOverValue(parts[1])
+			}
+			want, untouched := make([]float32, 12), true
+			for i, n := range c.reached {
+				grad, first := autodiff.GradToWrite[float32](parts[n])
+				if first != c.first[i] {
+					t.Errorf("%v: part %d is reached first: %v", c.reached, n, first)
 				}
-				grad[j] += float32(n + 1)
-				want[n%whole*4+j] += float32(n + 1)
+				if part := autodiff.Values[float32](parts[n]); n == whole {
+					untouched = false
+				} else if untouched && !slices.Contains(c.reached[:i], n) && (part[0] != float32(100+4*n) || part[3] != float32(103+4*n)) {
+					t.Errorf("%v: the values of part %d are %v before its gradient is written", c.reached, n, part)
+				}
+				for j := range grad {
+					if first {
+						grad[j] = 0
+					}
+					grad[j] += float32(n + 1)
+					want[n%whole*4+j] += float32(n + 1)
+				}
 			}
-		}
-		for n, part := range parts {
-			if part.HasGrad() != c.has[n] {
-				t.Errorf("%v: part %d has a gradient: %v", c.reached, n, part.HasGrad())
+			if contiguous := !slices.Contains(c.first, false); over && contiguous && &autodiff.Grad[float32](parts[c.reached[0]])[0] != &autodiff.Values[float32](parts[c.reached[0]])[0] {
+				t.Errorf("%v: the gradient has memory of its own", c.reached)
 			}
-		}
-		if got := x.GradFloat32s(); !slices.Equal(got, want) {
-			t.Errorf("%v: the gradient is %v, want %v", c.reached, got, want)
-		}
-		if got := parts[1].GradFloat32s(); !slices.Equal(got, want[4:8]) {
-			t.Errorf("%v: that of the second part is %v, want %v", c.reached, got, want[4:8])
+			for n, part := range parts {
+				if part.HasGrad() != c.has[n] {
+					t.Errorf("%v: part %d has a gradient: %v", c.reached, n, part.HasGrad())
+				}
+			}
+			if got := x.GradFloat32s(); !slices.Equal(got, want) {
+				t.Errorf("%v: the gradient is %v, want %v", c.reached, got, want)
+			}
+			if got := parts[1].GradFloat32s(); !slices.Equal(got, want[4:8]) {
+				t.Errorf("%v: that of the second part is %v, want %v", c.reached, got, want[4:8])
+			}
 		}
 	}
 }

@@ -94,6 +94,7 @@ type storage struct {
 	constant  bool     // takes no gradient
 	ownsGrad  bool     // grad is a piece of the arena, to be given back
 	ownsValue bool     // value too, with the storage and not with the pieces
+	over      bool     // grad takes the place of value
 	again     computer // what can compute a value that was forgotten; nil: nothing
 	leaf      *leaf
 }
@@ -312,6 +313,11 @@ func (s *storage) reach() (grad unsafe.Pointer, first bool) {
 	case from == r.to:
 		r.to, first = to, true
 	default:
+		if w.over && w.grad == w.value { // some of which may be read yet
+			w.grad = w.tape.arena.take(w.bytes())
+			size := s.dtype.size()
+			copy(unsafe.Slice((*byte)(unsafe.Add(w.grad, r.from*size)), (r.to-r.from)*size), unsafe.Slice((*byte)(unsafe.Add(w.value, r.from*size)), (r.to-r.from)*size))
+		}
 		w.clearGrad(0, r.from)
 		w.clearGrad(r.to, w.size)
 		*r = extent{0, w.size}
@@ -326,6 +332,10 @@ func (s *storage) clearGrad(from, to int) {
 
 // takeGrad gives s's gradient memory.
 func (s *storage) takeGrad() {
+	if s.over {
+		s.grad = s.value
+		return
+	}
 	t := s.tape
 	if s.leaf != nil {
 		t = s.leaf.set.gradients
@@ -335,6 +345,17 @@ func (s *storage) takeGrad() {
 		return
 	}
 	s.grad = t.arena.take(s.bytes())
+}
+
+// GradOverValue lets the gradient of v, and of all that v is a part of, take the place
+// of the value. It is for an operation whose backward pass is the last to read the value
+// and the first to write the gradient, which it gets from [GradToWrite].
+func GradOverValue(v *Var) {
+	s := v.storage
+	if s.whole != nil {
+		s = s.whole
+	}
+	s.over = true
 }
 
 // gradOrScratch is Grad, or where v is constant memory for a kernel that wants a

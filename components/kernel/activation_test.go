@@ -275,10 +275,10 @@ func TestFusedSizesPanic(t *testing.T) {
 	}{
 		{"Tanh: src has 22 elements; want at least 23", func() { Tanh(x, x[:22]) }},
 		{"GeluBackward: x has 1 elements", func() { GeluBackward(x, x, x[:1]) }},
-		{"LSTMForward: gates has 23 elements; want at least 24", func() { LSTMForward(2, 3, x, x, x, x) }},
-		{"LSTMBackward: -1 rows", func() { LSTMBackward(-1, 3, x, x, x, x, x, x, 12) }},
+		{"LSTMForward: gates is stored [2 12] with leading dimension 12 in 23 elements", func() { LSTMForward(2, 3, x, 12, x, x, x) }},
+		{"LSTMBackward: -1 rows", func() { LSTMBackward(-1, 3, x, 12, x, x, x, x) }},
 		{"GRUForward: gh has 17 elements; want at least 18", func() { GRUForward(2, 3, x, x[:17], x, x) }},
-		{"GRUBackward: dhPrev has 5 elements", func() { GRUBackward(2, 3, x, x, x, x, x, x, x[:5]) }},
+		{"GRUBackward: dhPrev has 5 elements", func() { GRUBackward(2, 3, x, x, x, x, x[:5]) }},
 		{"ReluGrad: h has 0 elements", func() { ReluGrad(x, x, nil) }},
 		{"SoftmaxRows: valid[1] is 3 for rows of 2 elements", func() { SoftmaxRows(2, 2, x, 2, ids) }},
 		{"SoftmaxRows: x is stored [4 6]", func() { SoftmaxRows(4, 6, x, 6, nil) }},
@@ -317,10 +317,10 @@ func TestFusedAllocateNothing(t *testing.T) {
 		if allocs := testing.AllocsPerRun(20, func() {
 			Gelu(y, x)
 			GeluBackward(y, x, x)
-			LSTMForward(1, n, y, x, x, x)
-			LSTMBackward(1, n, y, x, x, x, x, y, 4*n)
+			LSTMForward(1, n, y, 4*n, x, x, x)
+			LSTMBackward(1, n, y, 4*n, x, x, x, x)
 			GRUForward(1, n, y, x, x, x)
-			GRUBackward(1, n, y, x, x, x, y, y, x)
+			GRUBackward(1, n, y, x, x, x, x)
 			SoftmaxRows(1, n, x, n, ids)
 			SoftmaxRowsBackward(1, n, x, x, x, n, 1)
 			LogSoftmaxRows(1, n, x, x)

@@ -229,19 +229,19 @@ var bitCases = map[string]func(n int, in func(int) []float32) []any{
 		return []any{gi, h}
 	},
 	"GRUBackward": func(n int, in func(int) []float32) []any {
-		dgi, dgh, dh := in(2*3*n), in(2*3*n), in(2*n)
-		GRUBackward(2, n, in(2*3*n), in(2*3*n), in(2*n), in(2*n), dgi, dgh, dh)
-		return []any{dgi, dgh, dh}
+		gi, gh, dhPrev := in(2*3*n), in(2*3*n), in(2*n)
+		GRUBackward(2, n, gi, gh, in(2*n), in(2*n), dhPrev)
+		return []any{gi, gh, dhPrev}
 	},
 	"LSTMForward": func(n int, in func(int) []float32) []any {
 		gates, c, h := in(2*4*n), in(2*n), in(2*n)
-		LSTMForward(2, n, gates, in(2*n), c, h)
+		LSTMForward(2, n, gates, 4*n, in(2*n), c, h)
 		return []any{gates, c, h}
 	},
 	"LSTMBackward": func(n int, in func(int) []float32) []any {
-		dc, dGates := in(2*n), in(2*4*n)
-		LSTMBackward(2, n, in(2*4*n), in(2*n), in(2*n), in(2*n), dc, dGates, 4*n)
-		return []any{dc, dGates}
+		dc, gates := in(2*n), in(2*4*n)
+		LSTMBackward(2, n, gates, 4*n, in(2*n), in(2*n), in(2*n), dc)
+		return []any{dc, gates}
 	},
 	"Gather": func(n int, in func(int) []float32) []any {
 		dst := in(3 * n)

@@ -20,15 +20,14 @@ EXP_INLINE void lstm_forward_step1(int64_t h, float *gates, const float *c_prev,
 	*h_out = o * exp_tanh1(*c);
 }
 
-EXP_INLINE void lstm_backward_step1(int64_t h, const float *gates, const float *c_prev, const float *c,
-                                    const float *dh, float *dc, float *dgates) {
+EXP_INLINE void lstm_backward_step1(int64_t h, float *gates, const float *c_prev, const float *c, const float *dh, float *dc) {
 	float i = gates[0], f = gates[h], g = gates[2 * h], o = gates[3 * h];
 	float t = exp_tanh1(*c), dy = live1(*dh);
 	float d = exp_fmaf(dy * o, exp_one_minus_square1(t), live1(*dc));
-	dgates[0] = d * g * exp_minus_square1(i);
-	dgates[h] = d * *c_prev * exp_minus_square1(f);
-	dgates[2 * h] = d * i * exp_one_minus_square1(g);
-	dgates[3 * h] = dy * t * exp_minus_square1(o);
+	gates[0] = d * g * exp_minus_square1(i);
+	gates[h] = d * *c_prev * exp_minus_square1(f);
+	gates[2 * h] = d * i * exp_one_minus_square1(g);
+	gates[3 * h] = dy * t * exp_minus_square1(o);
 	*dc = d * f;
 }
 
@@ -39,14 +38,13 @@ EXP_INLINE void gru_forward_step1(int64_t h, float *gi, const float *gh, const f
 	*h_out = exp_fmaf(z, *h_prev - n, n);
 }
 
-EXP_INLINE void gru_backward_step1(int64_t h, const float *act, const float *gh, const float *h_prev,
-                                   const float *dh, float *dgi, float *dgh, float *dh_prev) {
-	float r = act[0], z = act[h], n = act[2 * h], d = live1(*dh);
+EXP_INLINE void gru_backward_step1(int64_t h, float *gi, float *gh, const float *h_prev, const float *dh, float *dh_prev) {
+	float r = gi[0], z = gi[h], n = gi[2 * h], d = live1(*dh);
 	float dn = d * (1 - z) * exp_one_minus_square1(n);
 	float dr = dn * gh[2 * h] * exp_minus_square1(r);
 	float dz = d * (*h_prev - n) * exp_minus_square1(z);
-	dgi[0] = dr, dgi[h] = dz, dgi[2 * h] = dn;
-	dgh[0] = dr, dgh[h] = dz, dgh[2 * h] = dn * r;
+	gi[0] = dr, gi[h] = dz, gi[2 * h] = dn;
+	gh[0] = dr, gh[h] = dz, gh[2 * h] = dn * r;
 	*dh_prev = d * z;
 }
 
@@ -85,16 +83,15 @@ EXP_INLINE EXP_AVX2 void lstm_forward_step8(const int whole, int64_t rest, int64
 	STORE(h_out, _mm256_mul_ps(o, exp_tanh8(cell)));
 }
 
-EXP_INLINE EXP_AVX2 void lstm_backward_step8(const int whole, int64_t rest, int64_t h, const float *gates,
-                                             const float *c_prev, const float *c, const float *dh, float *dc,
-                                             float *dgates) {
+EXP_INLINE EXP_AVX2 void lstm_backward_step8(const int whole, int64_t rest, int64_t h, float *gates,
+                                             const float *c_prev, const float *c, const float *dh, float *dc) {
 	__m256 i = LOAD(gates), f = LOAD(gates + h), g = LOAD(gates + 2 * h), o = LOAD(gates + 3 * h);
 	__m256 t = exp_tanh8(LOAD(c)), dy = live8(LOAD(dh));
 	__m256 d = _mm256_fmadd_ps(_mm256_mul_ps(dy, o), exp_one_minus_square8(t), live8(LOAD(dc)));
-	STORE(dgates, _mm256_mul_ps(_mm256_mul_ps(d, g), exp_minus_square8(i)));
-	STORE(dgates + h, _mm256_mul_ps(_mm256_mul_ps(d, LOAD(c_prev)), exp_minus_square8(f)));
-	STORE(dgates + 2 * h, _mm256_mul_ps(_mm256_mul_ps(d, i), exp_one_minus_square8(g)));
-	STORE(dgates + 3 * h, _mm256_mul_ps(_mm256_mul_ps(dy, t), exp_minus_square8(o)));
+	STORE(gates, _mm256_mul_ps(_mm256_mul_ps(d, g), exp_minus_square8(i)));
+	STORE(gates + h, _mm256_mul_ps(_mm256_mul_ps(d, LOAD(c_prev)), exp_minus_square8(f)));
+	STORE(gates + 2 * h, _mm256_mul_ps(_mm256_mul_ps(d, i), exp_one_minus_square8(g)));
+	STORE(gates + 3 * h, _mm256_mul_ps(_mm256_mul_ps(dy, t), exp_minus_square8(o)));
 	STORE(dc, _mm256_mul_ps(d, f));
 }
 
@@ -109,19 +106,18 @@ EXP_INLINE EXP_AVX2 void gru_forward_step8(const int whole, int64_t rest, int64_
 	STORE(h_out, _mm256_fmadd_ps(z, _mm256_sub_ps(LOAD(h_prev), n), n));
 }
 
-EXP_INLINE EXP_AVX2 void gru_backward_step8(const int whole, int64_t rest, int64_t h, const float *act,
-                                            const float *gh, const float *h_prev, const float *dh, float *dgi,
-                                            float *dgh, float *dh_prev) {
-	__m256 r = LOAD(act), z = LOAD(act + h), n = LOAD(act + 2 * h), d = live8(LOAD(dh));
+EXP_INLINE EXP_AVX2 void gru_backward_step8(const int whole, int64_t rest, int64_t h, float *gi, float *gh,
+                                            const float *h_prev, const float *dh, float *dh_prev) {
+	__m256 r = LOAD(gi), z = LOAD(gi + h), n = LOAD(gi + 2 * h), d = live8(LOAD(dh));
 	__m256 dn = _mm256_mul_ps(_mm256_mul_ps(d, _mm256_sub_ps(exp_splat(1), z)), exp_one_minus_square8(n));
 	__m256 dr = _mm256_mul_ps(_mm256_mul_ps(dn, LOAD(gh + 2 * h)), exp_minus_square8(r));
 	__m256 dz = _mm256_mul_ps(_mm256_mul_ps(d, _mm256_sub_ps(LOAD(h_prev), n)), exp_minus_square8(z));
-	STORE(dgi, dr);
-	STORE(dgi + h, dz);
-	STORE(dgi + 2 * h, dn);
-	STORE(dgh, dr);
-	STORE(dgh + h, dz);
-	STORE(dgh + 2 * h, _mm256_mul_ps(dn, r));
+	STORE(gi, dr);
+	STORE(gi + h, dz);
+	STORE(gi + 2 * h, dn);
+	STORE(gh, dr);
+	STORE(gh + h, dz);
+	STORE(gh + 2 * h, _mm256_mul_ps(dn, r));
 	STORE(dh_prev, _mm256_mul_ps(d, z));
 }
 
@@ -148,15 +144,15 @@ EXP_INLINE EXP_AVX512 void lstm_forward_step16(__mmask16 some, int64_t h, float 
 	STORE(h_out, _mm512_mul_ps(o, exp_tanh16(cell)));
 }
 
-EXP_INLINE EXP_AVX512 void lstm_backward_step16(__mmask16 some, int64_t h, const float *gates, const float *c_prev,
-                                                const float *c, const float *dh, float *dc, float *dgates) {
+EXP_INLINE EXP_AVX512 void lstm_backward_step16(__mmask16 some, int64_t h, float *gates, const float *c_prev,
+                                                const float *c, const float *dh, float *dc) {
 	__m512 i = LOAD(gates), f = LOAD(gates + h), g = LOAD(gates + 2 * h), o = LOAD(gates + 3 * h);
 	__m512 t = exp_tanh16(LOAD(c)), dy = live16(LOAD(dh));
 	__m512 d = _mm512_fmadd_ps(_mm512_mul_ps(dy, o), exp_one_minus_square16(t), live16(LOAD(dc)));
-	STORE(dgates, _mm512_mul_ps(_mm512_mul_ps(d, g), exp_minus_square16(i)));
-	STORE(dgates + h, _mm512_mul_ps(_mm512_mul_ps(d, LOAD(c_prev)), exp_minus_square16(f)));
-	STORE(dgates + 2 * h, _mm512_mul_ps(_mm512_mul_ps(d, i), exp_one_minus_square16(g)));
-	STORE(dgates + 3 * h, _mm512_mul_ps(_mm512_mul_ps(dy, t), exp_minus_square16(o)));
+	STORE(gates, _mm512_mul_ps(_mm512_mul_ps(d, g), exp_minus_square16(i)));
+	STORE(gates + h, _mm512_mul_ps(_mm512_mul_ps(d, LOAD(c_prev)), exp_minus_square16(f)));
+	STORE(gates + 2 * h, _mm512_mul_ps(_mm512_mul_ps(d, i), exp_one_minus_square16(g)));
+	STORE(gates + 3 * h, _mm512_mul_ps(_mm512_mul_ps(dy, t), exp_minus_square16(o)));
 	STORE(dc, _mm512_mul_ps(d, f));
 }
 
@@ -171,19 +167,18 @@ EXP_INLINE EXP_AVX512 void gru_forward_step16(__mmask16 some, int64_t h, float *
 	STORE(h_out, _mm512_fmadd_ps(z, _mm512_sub_ps(LOAD(h_prev), n), n));
 }
 
-EXP_INLINE EXP_AVX512 void gru_backward_step16(__mmask16 some, int64_t h, const float *act, const float *gh,
-                                               const float *h_prev, const float *dh, float *dgi, float *dgh,
-                                               float *dh_prev) {
-	__m512 r = LOAD(act), z = LOAD(act + h), n = LOAD(act + 2 * h), d = live16(LOAD(dh));
+EXP_INLINE EXP_AVX512 void gru_backward_step16(__mmask16 some, int64_t h, float *gi, float *gh, const float *h_prev,
+                                               const float *dh, float *dh_prev) {
+	__m512 r = LOAD(gi), z = LOAD(gi + h), n = LOAD(gi + 2 * h), d = live16(LOAD(dh));
 	__m512 dn = _mm512_mul_ps(_mm512_mul_ps(d, _mm512_sub_ps(_mm512_set1_ps(1), z)), exp_one_minus_square16(n));
 	__m512 dr = _mm512_mul_ps(_mm512_mul_ps(dn, LOAD(gh + 2 * h)), exp_minus_square16(r));
 	__m512 dz = _mm512_mul_ps(_mm512_mul_ps(d, _mm512_sub_ps(LOAD(h_prev), n)), exp_minus_square16(z));
-	STORE(dgi, dr);
-	STORE(dgi + h, dz);
-	STORE(dgi + 2 * h, dn);
-	STORE(dgh, dr);
-	STORE(dgh + h, dz);
-	STORE(dgh + 2 * h, _mm512_mul_ps(dn, r));
+	STORE(gi, dr);
+	STORE(gi + h, dz);
+	STORE(gi + 2 * h, dn);
+	STORE(gh, dr);
+	STORE(gh + h, dz);
+	STORE(gh + 2 * h, _mm512_mul_ps(dn, r));
 	STORE(dh_prev, _mm512_mul_ps(d, z));
 }
 
@@ -248,23 +243,21 @@ EXP_INLINE EXP_AVX2 __m256 relu_grad8(__m256 dh, __m256 h) {
 		}                                                                                                    \
 	}
 
-#define STEP(j) h, gates + 4 * r * h + j, c_prev + r * h + j, c + r * h + j, h_out + r * h + j
+#define STEP(j) h, gates + r * ld + j, c_prev + r * h + j, c + r * h + j, h_out + r * h + j
 #define AHEAD(j) fetch(1, h, c_prev + (r + 1) * h + j), fetch(1, h, c + (r + 1) * h + j), fetch(1, h, h_out + (r + 1) * h + j)
-ROWS(lstm_forward, (int64_t rows, int64_t h, float *gates, const float *c_prev, float *c, float *h_out),
-     (rows, h, gates, c_prev, c, h_out), STEP, AHEAD)
+ROWS(lstm_forward,
+     (int64_t rows, int64_t h, float *gates, int64_t ld, const float *c_prev, float *c, float *h_out),
+     (rows, h, gates, ld, c_prev, c, h_out), STEP, AHEAD)
 #undef STEP
 #undef AHEAD
 
-#define STEP(j)                                                                                              \
-	h, gates + 4 * r * h + j, c_prev + r * h + j, c + r * h + j, dh + r * h + j, dc + r * h + j,             \
-	    dgates + r * ld + j
+#define STEP(j) h, gates + r * ld + j, c_prev + r * h + j, c + r * h + j, dh + r * h + j, dc + r * h + j
 #define AHEAD(j)                                                                                             \
-	fetch(4, h, gates + 4 * (r + 1) * h + j), fetch(1, h, c_prev + (r + 1) * h + j),                         \
-	    fetch(1, h, c + (r + 1) * h + j), fetch(4, h, dgates + (r + 1) * ld + j)
+	fetch(4, h, gates + (r + 1) * ld + j), fetch(1, h, c_prev + (r + 1) * h + j),                            \
+	    fetch(1, h, c + (r + 1) * h + j)
 ROWS(lstm_backward,
-     (int64_t rows, int64_t h, const float *gates, const float *c_prev, const float *c, const float *dh, float *dc,
-      float *dgates, int64_t ld),
-     (rows, h, gates, c_prev, c, dh, dc, dgates, ld), STEP, AHEAD)
+     (int64_t rows, int64_t h, float *gates, int64_t ld, const float *c_prev, const float *c, const float *dh, float *dc),
+     (rows, h, gates, ld, c_prev, c, dh, dc), STEP, AHEAD)
 #undef STEP
 #undef AHEAD
 
@@ -276,16 +269,13 @@ ROWS(gru_forward, (int64_t rows, int64_t h, float *gi, const float *gh, const fl
 #undef AHEAD
 
 #define STEP(j)                                                                                              \
-	h, act + 3 * r * h + j, gh + 3 * r * h + j, h_prev + r * h + j, dh + r * h + j, dgi + 3 * r * h + j,     \
-	    dgh + 3 * r * h + j, dh_prev + r * h + j
+	h, gi + 3 * r * h + j, gh + 3 * r * h + j, h_prev + r * h + j, dh + r * h + j, dh_prev + r * h + j
 #define AHEAD(j)                                                                                             \
-	fetch(3, h, act + 3 * (r + 1) * h + j), fetch(3, h, gh + 3 * (r + 1) * h + j),                           \
-	    fetch(1, h, h_prev + (r + 1) * h + j), fetch(3, h, dgi + 3 * (r + 1) * h + j),                       \
-	    fetch(3, h, dgh + 3 * (r + 1) * h + j)
+	fetch(3, h, gi + 3 * (r + 1) * h + j), fetch(3, h, gh + 3 * (r + 1) * h + j),                            \
+	    fetch(1, h, h_prev + (r + 1) * h + j)
 ROWS(gru_backward,
-     (int64_t rows, int64_t h, const float *act, const float *gh, const float *h_prev, const float *dh, float *dgi,
-      float *dgh, float *dh_prev),
-     (rows, h, act, gh, h_prev, dh, dgi, dgh, dh_prev), STEP, AHEAD)
+     (int64_t rows, int64_t h, float *gi, float *gh, const float *h_prev, const float *dh, float *dh_prev),
+     (rows, h, gi, gh, h_prev, dh, dh_prev), STEP, AHEAD)
 
 #define BINARY(name)                                                                                         \
 	BINARY_AVX2(name)                                                                                        \

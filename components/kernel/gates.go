@@ -28,45 +28,47 @@ func live[F Float](gradient F) F { return unlessBelow(gradient, vanished) }
 
 // LSTMForward computes a step of an LSTM (Hochreiter and Schmidhuber 1997, with
 // the forget gate of Gers et al. 2000) for rows of a batch, each of h units.
-// gates is [rows, 4h], the pre-activations of i, f, g and o one after the other,
-// and is overwritten with the activations; cPrev, c and hOut are [rows, h]. For
-// each row and unit, σ being [Sigmoid],
+// gates is [rows, 4h], rows ld apart, the pre-activations of i, f, g and o one after
+// the other, and is overwritten with the activations; cPrev, c and hOut are [rows, h].
+// For each row and unit, σ being [Sigmoid],
 //
 //	i, f, g, o = σ(i), σ(f), tanh(g), σ(o)
 //	c    = fma(f, cPrev, i*g)
 //	hOut = o * tanh(c)
 //
 // c may be cPrev.
-func LSTMForward[F Float](rows, h int, gates, cPrev, c, hOut []F) {
+func LSTMForward[F Float](rows, h int, gates []F, ld int, cPrev, c, hOut []F) {
 	checkSizes("LSTMForward", rows, h)
-	checkLength("LSTMForward", "gates", len(gates), rows*4*h)
+	checkMatrix("LSTMForward", "gates", false, rows, 4*h, ld, len(gates))
 	checkLength("LSTMForward", "cPrev", len(cPrev), rows*h)
 	checkLength("LSTMForward", "c", len(c), rows*h)
 	checkLength("LSTMForward", "hOut", len(hOut), rows*h)
 	if native[F]() {
-		lstmForwards.parallel(rows, rows*h*4, lstmForward{h, ptr(gates), ptr(cPrev), ptr(c), ptr(hOut)})
+		lstmForwards.parallel(rows, rows*h*4, lstmForward{h, ptr(gates), ld, ptr(cPrev), ptr(c), ptr(hOut)})
 		return
 	}
-	lstmForwardReference(rows, h, gates, cPrev, c, hOut)
+	lstmForwardReference(rows, h, gates, ld, cPrev, c, hOut)
 }
 
 var lstmForwards calls[lstmForward]
 
 type lstmForward struct {
-	h                    int
-	gates, cPrev, c, out *C.float
+	h             int
+	gates         *C.float
+	ld            int
+	cPrev, c, out *C.float
 }
 
 // Range computes rows.
 func (l lstmForward) Range(from, to int) {
-	at := func(x *C.float, width int) *C.float { return at(x, from*width*l.h) }
-	C.exp_lstm_forward(C.int64_t(to-from), C.int64_t(l.h), at(l.gates, 4), at(l.cPrev, 1), at(l.c, 1), at(l.out, 1))
+	row := from * l.h
+	C.exp_lstm_forward(C.int64_t(to-from), C.int64_t(l.h), at(l.gates, from*l.ld), C.int64_t(l.ld), at(l.cPrev, row), at(l.c, row), at(l.out, row))
 }
 
-func lstmForwardReference[F Float](rows, h int, gates, cPrev, c, hOut []F) {
+func lstmForwardReference[F Float](rows, h int, gates []F, ld int, cPrev, c, hOut []F) {
 	for r := range rows {
 		for u := r * h; u < (r+1)*h; u++ {
-			at := u + 3*r*h // of i; f, g, o are h apart
+			at := u + r*(ld-h) // of i; f, g, o are h apart
 			i, f, g, o := sigmoid(gates[at]), sigmoid(gates[at+h]), tanh(gates[at+2*h]), sigmoid(gates[at+3*h])
 			gates[at], gates[at+h], gates[at+2*h], gates[at+3*h] = i, f, g, o
 			c[u] = fma(f, cPrev[u], F(i*g))
@@ -75,61 +77,57 @@ func lstmForwardReference[F Float](rows, h int, gates, cPrev, c, hOut []F) {
 	}
 }
 
-// LSTMBackward is the gradient of LSTMForward: gates holds the activations, c
-// the new cell state, dh [rows, h] the gradient of hOut. dc [rows, h] is the
-// gradient of c from later steps and is overwritten with that of cPrev; dGates
-// [rows, 4h], rows ld apart, is overwritten with the gradients of the
-// pre-activations. For each row and unit, with differences of the form a - b*c
-// rounded once, and dh and dc as zero where they have vanished (below 2^-100),
+// LSTMBackward is the gradient of LSTMForward: gates holds the activations and is
+// overwritten with the gradients of the pre-activations, c is the new cell state, dh
+// [rows, h] the gradient of hOut. dc [rows, h] is the gradient of c from later steps
+// and is overwritten with that of cPrev. For each row and unit, with differences of
+// the form a - b*c rounded once, and dh and dc as zero where they have vanished (below
+// 2^-100),
 //
 //	t  = tanh(c)
 //	dc = fma(dh*o, 1 - t*t, dc)
-//	dGates = dc*g * (i - i*i), dc*cPrev * (f - f*f), dc*i * (1 - g*g), dh*t * (o - o*o)
-//	dc = dc * f
-//
-// dGates may be gates, with ld 4h.
-func LSTMBackward[F Float](rows, h int, gates, cPrev, c, dh, dc, dGates []F, ld int) {
+//	i, f, g, o = dc*g * (i - i*i), dc*cPrev * (f - f*f), dc*i * (1 - g*g), dh*t * (o - o*o)
+//	dc = dc * f    with f as it was
+func LSTMBackward[F Float](rows, h int, gates []F, ld int, cPrev, c, dh, dc []F) {
 	checkSizes("LSTMBackward", rows, h)
-	checkLength("LSTMBackward", "gates", len(gates), rows*4*h)
+	checkMatrix("LSTMBackward", "gates", false, rows, 4*h, ld, len(gates))
 	checkLength("LSTMBackward", "cPrev", len(cPrev), rows*h)
 	checkLength("LSTMBackward", "c", len(c), rows*h)
 	checkLength("LSTMBackward", "dh", len(dh), rows*h)
 	checkLength("LSTMBackward", "dc", len(dc), rows*h)
-	checkMatrix("LSTMBackward", "dGates", false, rows, 4*h, ld, len(dGates))
 	if native[F]() {
-		lstmBackwards.parallel(rows, rows*h*2, lstmBackward{h, ptr(gates), ptr(cPrev), ptr(c), ptr(dh), ptr(dc), ptr(dGates), ld})
+		lstmBackwards.parallel(rows, rows*h*2, lstmBackward{h, ptr(gates), ld, ptr(cPrev), ptr(c), ptr(dh), ptr(dc)})
 		return
 	}
-	lstmBackwardReference(rows, h, gates, cPrev, c, dh, dc, dGates, ld)
+	lstmBackwardReference(rows, h, gates, ld, cPrev, c, dh, dc)
 }
 
 var lstmBackwards calls[lstmBackward]
 
 type lstmBackward struct {
-	h                               int
-	gates, cPrev, c, dh, dc, dGates *C.float
-	ld                              int
+	h                int
+	gates            *C.float
+	ld               int
+	cPrev, c, dh, dc *C.float
 }
 
 // Range computes rows.
 func (l lstmBackward) Range(from, to int) {
 	row := from * l.h
-	C.exp_lstm_backward(C.int64_t(to-from), C.int64_t(l.h), at(l.gates, 4*row), at(l.cPrev, row), at(l.c, row), at(l.dh, row), at(l.dc, row),
-		at(l.dGates, from*l.ld), C.int64_t(l.ld))
+	C.exp_lstm_backward(C.int64_t(to-from), C.int64_t(l.h), at(l.gates, from*l.ld), C.int64_t(l.ld), at(l.cPrev, row), at(l.c, row), at(l.dh, row), at(l.dc, row))
 }
 
-func lstmBackwardReference[F Float](rows, h int, gates, cPrev, c, dh, dc, dGates []F, ld int) {
+func lstmBackwardReference[F Float](rows, h int, gates []F, ld int, cPrev, c, dh, dc []F) {
 	for r := range rows {
 		for u := r * h; u < (r+1)*h; u++ {
-			at := u + 3*r*h
+			at := u + r*(ld-h)
 			i, f, g, o := gates[at], gates[at+h], gates[at+2*h], gates[at+3*h]
 			t, dy := tanh(c[u]), live(dh[u])
 			d := fma(F(dy*o), fma(-t, t, 1), live(dc[u]))
-			at = u + r*(ld-h)
-			dGates[at] = F(d*g) * fma(-i, i, i)
-			dGates[at+h] = F(d*cPrev[u]) * fma(-f, f, f)
-			dGates[at+2*h] = F(d*i) * fma(-g, g, 1)
-			dGates[at+3*h] = F(dy*t) * fma(-o, o, o)
+			gates[at] = F(d*g) * fma(-i, i, i)
+			gates[at+h] = F(d*cPrev[u]) * fma(-f, f, f)
+			gates[at+2*h] = F(d*i) * fma(-g, g, 1)
+			gates[at+3*h] = F(dy*t) * fma(-o, o, o)
 			dc[u] = d * f
 		}
 	}
@@ -184,60 +182,57 @@ func gruForwardReference[F Float](rows, h int, gi, gh, hPrev, hOut []F) {
 	}
 }
 
-// GRUBackward is the gradient of GRUForward: act holds the activations, dh
-// [rows, h] the gradient of hOut. dgi and dgh [rows, 3h] are overwritten with
-// the gradients of gi and gh as they were given, dhPrev [rows, h] with the part
-// of hPrev's that does not go through gh. For each row and unit, with
-// differences of the form a - b*c rounded once, and dh as zero where it has
-// vanished (below 2^-100),
+// GRUBackward is the gradient of GRUForward: gi holds the activations, and gi and gh
+// are overwritten with their gradients as they were given. dh [rows, h] is the gradient
+// of hOut, and dhPrev [rows, h] is overwritten with the part of hPrev's that does not go
+// through gh. For each row and unit, with differences of the form a - b*c rounded once,
+// and dh as zero where it has vanished (below 2^-100),
 //
 //	dn = dh * (1-z) * (1 - n*n)
 //	dr = dn * ghN * (r - r*r)
 //	dz = dh * (hPrev-n) * (z - z*z)
-//	dgi = dr, dz, dn
-//	dgh = dr, dz, dn*r
+//	gi = dr, dz, dn
+//	gh = dr, dz, dn*r
 //	dhPrev = dh * z
 //
-// Products are from the left. dhPrev may be dh, and dgi may be act.
-func GRUBackward[F Float](rows, h int, act, gh, hPrev, dh, dgi, dgh, dhPrev []F) {
+// Products are from the left. dhPrev may be dh.
+func GRUBackward[F Float](rows, h int, gi, gh, hPrev, dh, dhPrev []F) {
 	checkSizes("GRUBackward", rows, h)
-	checkLength("GRUBackward", "act", len(act), rows*3*h)
+	checkLength("GRUBackward", "gi", len(gi), rows*3*h)
 	checkLength("GRUBackward", "gh", len(gh), rows*3*h)
 	checkLength("GRUBackward", "hPrev", len(hPrev), rows*h)
 	checkLength("GRUBackward", "dh", len(dh), rows*h)
-	checkLength("GRUBackward", "dgi", len(dgi), rows*3*h)
-	checkLength("GRUBackward", "dgh", len(dgh), rows*3*h)
 	checkLength("GRUBackward", "dhPrev", len(dhPrev), rows*h)
 	if native[F]() {
-		gruBackwards.parallel(rows, rows*h, gruBackward{h, ptr(act), ptr(gh), ptr(hPrev), ptr(dh), ptr(dgi), ptr(dgh), ptr(dhPrev)})
+		gruBackwards.parallel(rows, rows*h, gruBackward{h, ptr(gi), ptr(gh), ptr(hPrev), ptr(dh), ptr(dhPrev)})
 		return
 	}
-	gruBackwardReference(rows, h, act, gh, hPrev, dh, dgi, dgh, dhPrev)
+	gruBackwardReference(rows, h, gi, gh, hPrev, dh, dhPrev)
 }
 
 var gruBackwards calls[gruBackward]
 
 type gruBackward struct {
-	h                                    int
-	act, gh, hPrev, dh, dgi, dgh, dhPrev *C.float
+	h                         int
+	gi, gh, hPrev, dh, dhPrev *C.float
 }
 
 // Range computes rows.
 func (g gruBackward) Range(from, to int) {
 	at := func(x *C.float, width int) *C.float { return at(x, from*width*g.h) }
-	C.exp_gru_backward(C.int64_t(to-from), C.int64_t(g.h), at(g.act, 3), at(g.gh, 3), at(g.hPrev, 1), at(g.dh, 1), at(g.dgi, 3), at(g.dgh, 3), at(g.dhPrev, 1))
+	C.exp_gru_backward(C.int64_t(to-from), C.int64_t(g.h), at(g.gi, 3), at(g.gh, 3), at(g.hPrev, 1), at(g.dh, 1), at(g.dhPrev, 1))
 }
 
-func gruBackwardReference[F Float](rows, h int, act, gh, hPrev, dh, dgi, dgh, dhPrev []F) {
+func gruBackwardReference[F Float](rows, h int, gi, gh, hPrev, dh, dhPrev []F) {
 	for row := range rows {
 		for u := row * h; u < (row+1)*h; u++ {
 			at := u + 2*row*h
-			r, z, n, d := act[at], act[at+h], act[at+2*h], live(dh[u])
+			r, z, n, d := gi[at], gi[at+h], gi[at+2*h], live(dh[u])
 			dn := F(d*(1-z)) * fma(-n, n, 1)
 			dr := F(dn*gh[at+2*h]) * fma(-r, r, r)
 			dz := F(d*(hPrev[u]-n)) * fma(-z, z, z)
-			dgi[at], dgi[at+h], dgi[at+2*h] = dr, dz, dn
-			dgh[at], dgh[at+h], dgh[at+2*h] = dr, dz, dn*r
+			gi[at], gi[at+h], gi[at+2*h] = dr, dz, dn
+			gh[at], gh[at+h], gh[at+2*h] = dr, dz, dn*r
 			dhPrev[u] = d * z
 		}
 	}

@@ -11,7 +11,7 @@ import (
 func TestLSTMForwardValues(t *testing.T) {
 	// One unit: i, f, o = σ(0, 1, -1), g = tanh(0.5).
 	gates, c, h := []float64{0, 1, 0.5, -1}, []float64{2}, make([]float64, 1)
-	LSTMForward(1, 1, gates, c, c, h)
+	LSTMForward(1, 1, gates, 4, c, c, h)
 	sigma := func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 	want := []float64{0.5, sigma(1), math.Tanh(0.5), sigma(-1)}
 	for i := range want {
@@ -32,12 +32,12 @@ func TestLSTMGradients(t *testing.T) {
 	gates, c, hOut := make([]float64, rows*4*h), make([]float64, rows*h), make([]float64, rows*h)
 	loss := func() float64 {
 		copy(gates, pre)
-		LSTMForward(rows, h, gates, cPrev, c, hOut)
+		LSTMForward(rows, h, gates, 4*h, cPrev, c, hOut)
 		return weighted(hOut, dh) + weighted(c, dcOut)
 	}
 	loss()
-	dc, dGates := slices.Clone(dcOut), make([]float64, rows*4*h)
-	LSTMBackward(rows, h, gates, cPrev, c, dh, dc, dGates, 4*h)
+	dc, dGates := slices.Clone(dcOut), slices.Clone(gates)
+	LSTMBackward(rows, h, dGates, 4*h, cPrev, c, dh, dc)
 	checkGradient(t, "gates", loss, pre, dGates)
 	checkGradient(t, "cPrev", loss, cPrev, dc)
 }
@@ -71,8 +71,8 @@ func TestGRUGradients(t *testing.T) {
 		return weighted(hOut, dh)
 	}
 	loss()
-	dgi, dgh, dhPrev := make([]float64, rows*3*h), make([]float64, rows*3*h), slices.Clone(dh)
-	GRUBackward(rows, h, act, gh, hPrev, dhPrev, dgi, dgh, dhPrev)
+	dgi, dgh, dhPrev := slices.Clone(act), slices.Clone(gh), slices.Clone(dh)
+	GRUBackward(rows, h, dgi, dgh, hPrev, dhPrev, dhPrev)
 	checkGradient(t, "gi", loss, gi, dgi)
 	checkGradient(t, "gh", loss, gh, dgh)
 	checkGradient(t, "hPrev", loss, hPrev, dhPrev)
@@ -106,18 +106,18 @@ func TestVanishedGradientsCountAsZero(t *testing.T) {
 					}
 				}
 			}
-			dg, dgh, dhPrev := make([]float32, 4*h), make([]float32, 3*h), make([]float32, h)
-			dc := make([]float32, h)
-			LSTMBackward(1, h, half(4*h), half(h), half(h), gradient, dc, dg, 4*h)
+			dg, dc := half(4*h), make([]float32, h)
+			LSTMBackward(1, h, dg, 4*h, half(h), half(h), gradient, dc)
 			check("LSTMBackward of dh: dGates", dg)
 			check("LSTMBackward of dh: dc", dc)
-			dc = slices.Clone(gradient)
-			LSTMBackward(1, h, half(4*h), half(h), half(h), make([]float32, h), dc, dg, 4*h)
+			dc, dg = slices.Clone(gradient), half(4*h)
+			LSTMBackward(1, h, dg, 4*h, half(h), half(h), make([]float32, h), dc)
 			check("LSTMBackward of dc: dGates", dg[:3*h]) // o's is dh's alone
 			check("LSTMBackward of dc: dc", dc)
-			GRUBackward(1, h, half(3*h), half(3*h), make([]float32, h), gradient, dg[:3*h], dgh, dhPrev)
-			check("GRUBackward: dgi", dg[:3*h])
-			check("GRUBackward: dgh", dgh)
+			gi, gh, dhPrev := half(3*h), half(3*h), make([]float32, h)
+			GRUBackward(1, h, gi, gh, make([]float32, h), gradient, dhPrev)
+			check("GRUBackward: gi", gi)
+			check("GRUBackward: gh", gh)
 			check("GRUBackward: dhPrev", dhPrev)
 			TanhGrad(dg[:h], gradient, half(h))
 			check("TanhGrad", dg[:h])
@@ -131,22 +131,22 @@ func TestGatesEqualReference(t *testing.T) {
 	onNativePaths(t, func(t *testing.T, rng *rand.Rand, h int) {
 		rows := rng.IntN(4)
 		n := rows * h
-		gates, cPrev := wide(rng, 4*n+1), awkward(rng, n)
+		ld := 4*h + rng.IntN(20)
+		gates, cPrev := wide(rng, rows*ld+1), awkward(rng, n)
 		c, hOut := awkward(rng, n+1), awkward(rng, n+1)
 		wantGates, wantC, wantH := slices.Clone(gates), slices.Clone(c), slices.Clone(hOut)
-		LSTMForward(rows, h, gates, cPrev, c, hOut)
-		lstmForwardReference(rows, h, wantGates, cPrev, wantC, wantH)
+		LSTMForward(rows, h, gates, ld, cPrev, c, hOut)
+		lstmForwardReference(rows, h, wantGates, ld, cPrev, wantC, wantH)
 		same(t, "LSTMForward: gates", h, gates, wantGates)
 		same(t, "LSTMForward: c", h, c, wantC)
 		same(t, "LSTMForward: h", h, hOut, wantH)
 
-		ld := 4*h + rng.IntN(20)
-		dh, dc, dGates := awkward(rng, n), awkward(rng, n+1), awkward(rng, rows*ld+1)
-		wantDC, wantDGates := slices.Clone(dc), slices.Clone(dGates)
-		LSTMBackward(rows, h, gates, cPrev, c, dh, dc, dGates, ld)
-		lstmBackwardReference(rows, h, gates, cPrev, c, dh, wantDC, wantDGates, ld)
+		dh, dc := awkward(rng, n), awkward(rng, n+1)
+		wantDC := slices.Clone(dc)
+		LSTMBackward(rows, h, gates, ld, cPrev, c, dh, dc)
+		lstmBackwardReference(rows, h, wantGates, ld, cPrev, c, dh, wantDC)
 		same(t, "LSTMBackward: dc", h, dc, wantDC)
-		same(t, "LSTMBackward: dGates", h, dGates, wantDGates)
+		same(t, "LSTMBackward: gates", h, gates, wantGates)
 
 		gi, gh, hPrev := wide(rng, 3*n+1), wide(rng, 3*n), awkward(rng, n+1)
 		wantGI, wantH := slices.Clone(gi), slices.Clone(hPrev) // in place
@@ -155,12 +155,12 @@ func TestGatesEqualReference(t *testing.T) {
 		same(t, "GRUForward: gi", h, gi, wantGI)
 		same(t, "GRUForward: h", h, hOut[:n], wantH[:n])
 
-		dgi, dgh, dhPrev := awkward(rng, 3*n+1), awkward(rng, 3*n+1), awkward(rng, n+1)
-		wantDGI, wantDGH, wantDH := slices.Clone(dgi), slices.Clone(dgh), slices.Clone(dhPrev)
-		GRUBackward(rows, h, gi, gh, hPrev, dhPrev, dgi, dgh, dhPrev)
-		gruBackwardReference(rows, h, gi, gh, hPrev, wantDH, wantDGI, wantDGH, wantDH)
-		same(t, "GRUBackward: dgi", h, dgi, wantDGI)
-		same(t, "GRUBackward: dgh", h, dgh, wantDGH)
+		dhPrev := awkward(rng, n+1)
+		wantGH, wantDH := slices.Clone(gh), slices.Clone(dhPrev) // in place
+		GRUBackward(rows, h, gi, gh, hPrev, dhPrev, dhPrev)
+		gruBackwardReference(rows, h, wantGI, wantGH, hPrev, wantDH, wantDH)
+		same(t, "GRUBackward: gi", h, gi, wantGI)
+		same(t, "GRUBackward: gh", h, gh, wantGH)
 		same(t, "GRUBackward: dhPrev", h, dhPrev, wantDH)
 
 		got, y := awkward(rng, h+1), awkward(rng, h)
@@ -179,17 +179,24 @@ func BenchmarkGates(b *testing.B) {
 	const rows = 64
 	for _, h := range []int{64, 128, 256, 512} {
 		x, gh := randomSlice[float32](rng, rows*4*h), randomSlice[float32](rng, rows*3*h)
-		act, dgates, dgh := slices.Clone(x), make([]float32, rows*4*h), make([]float32, rows*3*h)
+		act, hiddens := slices.Clone(x), slices.Clone(gh)
 		c, state, dh, dc := randomSlice[float32](rng, rows*h), randomSlice[float32](rng, rows*h), randomSlice[float32](rng, rows*h), make([]float32, rows*h)
 		out := make([]float32, rows*h)
 		for _, f := range []struct {
 			name string
 			call func()
 		}{
-			{"LSTMForward", func() { LSTMForward(rows, h, act, c, out, state) }},
-			{"LSTMBackward", func() { LSTMBackward(rows, h, act, c, out, dh, dc, dgates, 4*h) }},
+			{"LSTMForward", func() { LSTMForward(rows, h, act, 4*h, c, out, state) }},
+			{"LSTMBackward", func() { // with a copy of what it overwrites
+				copy(act, x)
+				LSTMBackward(rows, h, act, 4*h, c, out, dh, dc)
+			}},
 			{"GRUForward", func() { GRUForward(rows, h, act, gh, state, out) }},
-			{"GRUBackward", func() { GRUBackward(rows, h, act, gh, state, dh, dgates, dgh, out) }},
+			{"GRUBackward", func() { // with copies
+				copy(act, x)
+				copy(hiddens, gh)
+				GRUBackward(rows, h, act, hiddens, state, dh, out)
+			}},
 		} {
 			b.Run(fmt.Sprintf("%s/%d", f.name, h), func(b *testing.B) {
 				for b.Loop() {

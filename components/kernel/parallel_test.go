@@ -356,15 +356,16 @@ func splitOperations() (names []string, results [][]float32) {
 		n := rows * d
 		name := func(operation string) string { return fmt.Sprintf("%s [%d %d]", operation, rows, d) }
 
-		gates, c, h, dh, dc, dGates := random(4*n), random(n), random(n), random(n), random(n), random(4*n)
-		LSTMForward(rows, d, gates, random(n), c, h)
-		LSTMBackward(rows, d, gates, random(n), c, dh, dc, dGates, 4*d)
-		result(name("LSTM"), gates, c, h, dc, dGates)
-		act, hPrev, dgi, dgh, dhPrev := random(3*n), random(n), random(3*n), random(3*n), random(n)
-		hiddens := random(3 * n)
-		GRUForward(rows, d, act, hiddens, hPrev, h)
-		GRUBackward(rows, d, act, hiddens, hPrev, dh, dgi, dgh, dhPrev)
-		result(name("GRU"), act, h, dgi, dgh, dhPrev)
+		gates, c, h, dh, dc := random(4*n), random(n), random(n), random(n), random(n)
+		LSTMForward(rows, d, gates, 4*d, random(n), c, h)
+		result(name("LSTMForward"), gates, c, h)
+		LSTMBackward(rows, d, gates, 4*d, random(n), c, dh, dc)
+		result(name("LSTMBackward"), gates, dc)
+		gi, gh, hPrev, dhPrev := random(3*n), random(3*n), random(n), random(n)
+		GRUForward(rows, d, gi, gh, hPrev, h)
+		result(name("GRUForward"), gi, h)
+		GRUBackward(rows, d, gi, gh, hPrev, dh, dhPrev)
+		result(name("GRUBackward"), gi, gh, dhPrev)
 
 		targets := make([]int32, rows)
 		for r := range targets {

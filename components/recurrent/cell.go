@@ -234,7 +234,7 @@ func (s *steps) step(t *autodiff.Tape, inputs *autodiff.Var, n int) {
 		s.state = gate(t, s.kind, gates, hiddens, before)
 	}
 	if t.Observer() != nil && t.DType() == autodiff.Float32 && !s.resetBefore {
-		s.observe(t, autodiff.Values[float32](gates), autodiff.Values[float32](s.h))
+		s.observe(t, autodiff.Values[float32](gates), gates.Dim(1), autodiff.Values[float32](s.h))
 	}
 }
 
@@ -272,9 +272,9 @@ func (l *layer) resetStep(t *autodiff.Tape, gates, hiddens, h, dropped *autodiff
 	n = autodiff.Tanh(t, n)
 	if t.Observer() != nil && t.DType() == autodiff.Float32 {
 		for i, gate := range []string{"r", "z"} {
-			l.observeGate(t, gate, true, autodiff.Values[float32](rz), 2, i)
+			l.observeGate(t, gate, true, autodiff.Values[float32](rz), 2*hidden, i)
 		}
-		l.observeGate(t, "n", false, autodiff.Values[float32](n), 1, 0)
+		l.observeGate(t, "n", false, autodiff.Values[float32](n), hidden, 0)
 	}
 	return autodiff.Add(t, n, autodiff.Mul(t, z, autodiff.Add(t, h, autodiff.Scale(t, n, -1))))
 }

@@ -27,13 +27,17 @@ func gateStep[F kernel.Float](t *autodiff.Tape, k kind, gates, hiddens *autodiff
 	after := state{h: t.New(n, hidden)}
 	if k == lstm {
 		after.c = t.New(n, hidden)
-		kernel.LSTMForward(n, hidden, autodiff.Values[F](gates), cellBefore[F](t, before), autodiff.Values[F](after.c), autodiff.Values[F](after.h))
+		kernel.LSTMForward(n, hidden, autodiff.Values[F](gates), 4*hidden, cellBefore[F](t, before), autodiff.Values[F](after.c), autodiff.Values[F](after.h))
 	} else {
 		kernel.GRUForward(n, hidden, autodiff.Values[F](gates), autodiff.Values[F](hiddens), autodiff.Values[F](before.h), autodiff.Values[F](after.h))
 	}
 	if t.Recording() {
 		op := autodiff.Record[gateOp[F]](t)
 		op.kind, op.tape, op.gates, op.hiddens, op.before, op.after = k, t, gates, hiddens, before, after
+		autodiff.GradOverValue(gates)
+		if hiddens != nil {
+			autodiff.GradOverValue(hiddens)
+		}
 	}
 	return after
 }
@@ -46,15 +50,15 @@ func cellBefore[F kernel.Float](t *autodiff.Tape, s state) []F {
 }
 
 // Backward writes the gradient of the gates before their activation, which
-// nothing else has.
+// nothing else has, over the activations.
 func (op *gateOp[F]) Backward() {
 	t, n, hidden := op.tape, op.before.h.Dim(0), op.before.h.Dim(1)
-	gates, dh := autodiff.Values[F](op.gates), autodiff.Grad[F](op.after.h)
-	dgates, _ := autodiff.GradToWrite[F](op.gates)
+	dh := autodiff.Grad[F](op.after.h)
+	gates, _ := autodiff.GradToWrite[F](op.gates)
 	if op.kind == gru {
 		dhBefore, add := gradient[F](t, op.before.h)
-		dhiddens, _ := autodiff.GradToWrite[F](op.hiddens)
-		kernel.GRUBackward(n, hidden, gates, autodiff.Values[F](op.hiddens), autodiff.Values[F](op.before.h), dh, dgates, dhiddens, dhBefore)
+		hiddens, _ := autodiff.GradToWrite[F](op.hiddens)
+		kernel.GRUBackward(n, hidden, gates, hiddens, autodiff.Values[F](op.before.h), dh, dhBefore)
 		if add {
 			kernel.AddTo(autodiff.Grad[F](op.before.h), dhBefore)
 		}
@@ -62,12 +66,12 @@ func (op *gateOp[F]) Backward() {
 	}
 	dc := autodiff.Grad[F](op.after.c)
 	if op.before.c == nil {
-		kernel.LSTMBackward(n, hidden, gates, autodiff.Zeros[F](t, n*hidden), autodiff.Values[F](op.after.c), dh, dc, dgates, 4*hidden)
+		kernel.LSTMBackward(n, hidden, gates, 4*hidden, autodiff.Zeros[F](t, n*hidden), autodiff.Values[F](op.after.c), dh, dc)
 		return
 	}
 	dcBefore, add := gradient[F](t, op.before.c)
 	copy(dcBefore, dc)
-	kernel.LSTMBackward(n, hidden, gates, autodiff.Values[F](op.before.c), autodiff.Values[F](op.after.c), dh, dcBefore, dgates, 4*hidden)
+	kernel.LSTMBackward(n, hidden, gates, 4*hidden, autodiff.Values[F](op.before.c), autodiff.Values[F](op.after.c), dh, dcBefore)
 	if add {
 		kernel.AddTo(autodiff.Grad[F](op.before.c), dcBefore)
 	}

@@ -16,8 +16,9 @@ type unrollOp[F kernel.Float] struct {
 	x, y       *autodiff.Var
 	start, end state
 	inputs     []F // [total, in]
-	acts       []F // [total, gates·H]: the activations of the gates
-	hiddens    []F // gru [total, 3H]: U h + c
+	acts       []F // [total, gates·H], rows ld apart: the activations of the gates, in the end their gradients
+	ld         int
+	hiddens    []F // gru [total, 3H]: U h + c, in the end their gradients
 	h, c       []F // [total, H]
 	h0, c0     []F // [B, H], longest row first; nil for zero
 
@@ -33,7 +34,13 @@ func unroll[F kernel.Float](t *autodiff.Tape, l *layer, x *autodiff.Var, p *pack
 
 	op.inputs = autodiff.Floats[F](t, p.total*in)
 	kernel.GatherStrided(p.total, in, op.inputs, in, autodiff.Values[F](x), in, p.direction(l.reverse))
-	op.acts = autodiff.Floats[F](t, p.total*width)
+	// The rows of an LSTM's 4H gates would often fall into one set of the cache; those of
+	// the others seldom do, and norms want theirs without gaps.
+	op.ld = width
+	if l.kind == lstm && !l.LayerNorm {
+		op.ld = kernel.Stride(width)
+	}
+	op.acts = autodiff.Floats[F](t, p.total*op.ld)
 	products, bias := op.acts, autodiff.Values[F](l.biasIH)
 	switch {
 	case l.LayerNorm:
@@ -45,7 +52,7 @@ func unroll[F kernel.Float](t *autodiff.Tape, l *layer, x *autodiff.Var, p *pack
 		kernel.Add(both, bias, autodiff.Values[F](l.biasHH))
 		bias = both
 	}
-	autodiff.Multiply(p.total, op.inputs, in, autodiff.Columns{Var: l.weightIH}, in, true, products, width, bias, false)
+	autodiff.Multiply(p.total, op.inputs, in, autodiff.Columns{Var: l.weightIH}, in, true, products, op.ld, bias, false)
 	if l.LayerNorm {
 		op.inputNorm.forward(op.acts, 0, p.total)
 	}
@@ -79,7 +86,7 @@ func unroll[F kernel.Float](t *autodiff.Tape, l *layer, x *autodiff.Var, p *pack
 	}
 	if t.Observer() != nil {
 		if acts, ok := any(op.acts).([]float32); ok {
-			l.observe(t, acts, any(op.h).([]float32))
+			l.observe(t, acts, op.ld, any(op.h).([]float32))
 		}
 	}
 	op.y, op.end = y, end
@@ -159,8 +166,8 @@ func previous[F kernel.Float](p *packing, step, size int, all, first []F) []F {
 func (op *unrollOp[F]) step(step, hidden int, weight *kernel.Packed[F], zero, scratch []F) {
 	n, width := int(op.counts[step]), op.gates()*hidden
 	from, to := op.rows(step, hidden)
-	wide := func(all []F) []F { return all[from/hidden*width : to/hidden*width] }
-	gates, h := wide(op.acts), op.h[from:to]
+	wide := func(all []F, width int) []F { return all[from/hidden*width : to/hidden*width] }
+	gates, h := wide(op.acts, op.ld), op.h[from:to]
 	hPrev := previous(op.packing, step, hidden, op.h, op.h0)
 	first := hPrev == nil
 	if first {
@@ -168,11 +175,11 @@ func (op *unrollOp[F]) step(step, hidden int, weight *kernel.Packed[F], zero, sc
 	}
 	hiddens := scratch[:n*width]
 	if op.kind == gru {
-		hiddens = wide(op.hiddens)
+		hiddens = wide(op.hiddens, width)
 	}
 	switch {
 	case op.LayerNorm:
-		kernel.GemmPacked(false, n, hPrev, hidden, weight, wide(op.hiddenNorm.x), width, nil, false)
+		kernel.GemmPacked(false, n, hPrev, hidden, weight, wide(op.hiddenNorm.x, width), width, nil, false)
 		op.hiddenNorm.forward(hiddens, from/hidden, to/hidden)
 		if op.kind != gru {
 			kernel.AddTo(gates, hiddens)
@@ -180,7 +187,7 @@ func (op *unrollOp[F]) step(step, hidden int, weight *kernel.Packed[F], zero, sc
 	case op.kind == gru:
 		kernel.GemmPacked(false, n, hPrev, hidden, weight, hiddens, width, autodiff.Values[F](op.biasHH), false)
 	case !first:
-		kernel.GemmPacked(false, n, hPrev, hidden, weight, gates, width, nil, true)
+		kernel.GemmPacked(false, n, hPrev, hidden, weight, gates, op.ld, nil, true)
 	}
 	switch op.kind {
 	case rnn:
@@ -190,7 +197,7 @@ func (op *unrollOp[F]) step(step, hidden int, weight *kernel.Packed[F], zero, sc
 			kernel.Tanh(h, gates)
 		}
 	case lstm:
-		kernel.LSTMForward(n, hidden, gates, op.cellBefore(step, hidden, zero), op.c[from:to], h)
+		kernel.LSTMForward(n, hidden, gates, op.ld, op.cellBefore(step, hidden, zero), op.c[from:to], h)
 		if op.LayerNorm { // the output is another
 			tanh, o := op.tanhs[from:to], scratch[:n*hidden]
 			op.outputNorm.forward(tanh, from/hidden, to/hidden)
@@ -225,29 +232,29 @@ func outputGates[F kernel.Float](o, gates []F, hidden int, back bool) {
 // name is the layer's, as its parameters have it.
 func (l *layer) name() string { return strings.TrimSuffix(l.weightIH.Name(), ".weight_ih") }
 
-// observe tells who looks how saturated gates [n, gates·H] and the output h [n, H]
-// are, in float32.
-func (l *layer) observe(t *autodiff.Tape, gates, h []float32) {
+// observe tells who looks how saturated gates [n, gates·H], rows ld apart, and the
+// output h [n, H] are, in float32.
+func (l *layer) observe(t *autodiff.Tape, gates []float32, ld int, h []float32) {
 	switch l.kind {
 	case rnn:
 		if !l.relu {
-			l.observeGate(t, "h", false, h, 1, 0)
+			l.observeGate(t, "h", false, h, l.hidden(), 0)
 		}
 	case lstm:
 		for i, gate := range []string{"i", "f", "g", "o"} {
-			l.observeGate(t, gate, gate != "g", gates, 4, i)
+			l.observeGate(t, gate, gate != "g", gates, ld, i)
 		}
 	case gru:
 		for i, gate := range []string{"r", "z", "n"} {
-			l.observeGate(t, gate, gate != "n", gates, 3, i)
+			l.observeGate(t, gate, gate != "n", gates, ld, i)
 		}
 	}
 }
 
-// observeGate tells of gate i of gates [n, of·H].
-func (l *layer) observeGate(t *autodiff.Tape, gate string, sigmoid bool, gates []float32, of, i int) {
+// observeGate tells of gate i of gates whose rows are ld apart.
+func (l *layer) observeGate(t *autodiff.Tape, gate string, sigmoid bool, gates []float32, ld, i int) {
 	hidden := l.hidden()
-	saturated, n := autodiff.Saturation(gates, of*hidden, i*hidden, hidden, sigmoid)
+	saturated, n := autodiff.Saturation(gates, ld, i*hidden, hidden, sigmoid)
 	t.Observer().Saturated(l.name(), gate, saturated, n)
 }
 
@@ -280,16 +287,9 @@ func (op *unrollOp[F]) Backward() {
 			clear(dc[op.nonEmpty()*hidden:]) // an empty row ends with zeros, whatever it starts with
 		}
 	}
-	// The rows of an LSTM's 4H gradients would often fall into one set of the cache; those
-	// of the others seldom do, and norms want theirs without gaps.
-	ld := width
-	if op.kind == lstm && !op.LayerNorm {
-		ld = kernel.Stride(width)
-	}
-	da := autodiff.Floats[F](t, total*ld)
-	du := da // of u = U h + c
+	da, du, ld := op.acts, op.acts, op.ld // du: of u = U h + c
 	if op.kind == gru {
-		du = autodiff.Floats[F](t, total*ld)
+		du = op.hiddens
 	}
 	dInputs, dHiddens := da, du // of W x and of U h
 	if op.LayerNorm {
@@ -306,7 +306,7 @@ func (op *unrollOp[F]) Backward() {
 				observer.StateGradient(op.name(), op.direction(false)[from:to], total, gradient)
 			}
 		}
-		op.stepBackward(step, hidden, ld, weight, dh, dc, da, du, dHiddens, dh0, zero, scratch)
+		op.stepBackward(step, hidden, weight, dh, dc, du, dHiddens, dh0, zero, scratch)
 	}
 	if op.start.h != nil && !op.start.h.Constant() {
 		kernel.ScatterStridedAdd(batch, hidden, autodiff.Grad[F](op.start.h), hidden, dh0, hidden, op.order)
@@ -353,11 +353,11 @@ func (op *unrollOp[F]) biasBackward(da, du []F, ld int) {
 	kernel.SumRows(dc, total, width, du, ld)
 }
 
-func (op *unrollOp[F]) stepBackward(step, hidden, ld int, weight *kernel.Packed[F], dhAll, dc, da, du, dHiddens, dh0, zero, scratch []F) {
-	n, width := int(op.counts[step]), op.gates()*hidden
+func (op *unrollOp[F]) stepBackward(step, hidden int, weight *kernel.Packed[F], dhAll, dc, du, dHiddens, dh0, zero, scratch []F) {
+	n, ld := int(op.counts[step]), op.ld
 	from, to := op.rows(step, hidden)
-	wide := func(all []F, width int) []F { return all[from/hidden*width : to/hidden*width] }
-	gates, dgates, dh := wide(op.acts, width), wide(da, ld), dhAll[from:to]
+	wide := func(all []F) []F { return all[from/hidden*ld : to/hidden*ld] }
+	gates, dh := wide(op.acts), dhAll[from:to]
 	hPrev := previous(op.packing, step, hidden, op.h, op.h0)
 	dhPrev := previous(op.packing, step, hidden, dhAll, dh0)
 	dh0Wanted := step > 0 || op.h0 != nil
@@ -367,14 +367,14 @@ func (op *unrollOp[F]) stepBackward(step, hidden, ld int, weight *kernel.Packed[
 	switch op.kind {
 	case rnn:
 		if op.relu {
-			kernel.ReluGrad(dgates, dh, op.h[from:to])
+			kernel.ReluGrad(gates, dh, op.h[from:to])
 		} else {
-			kernel.TanhGrad(dgates, dh, op.h[from:to])
+			kernel.TanhGrad(gates, dh, op.h[from:to])
 		}
 	case lstm:
 		cPrev, c, dc := op.cellBefore(step, hidden, zero), op.c[from:to], dc[:n*hidden]
 		if !op.LayerNorm {
-			kernel.LSTMBackward(n, hidden, gates, cPrev, c, dh, dc, dgates, ld)
+			kernel.LSTMBackward(n, hidden, gates, ld, cPrev, c, dh, dc)
 			break
 		}
 		// Of h' = o tanh(LN(c')), dh reaches the output gate and c'; the rest is
@@ -387,19 +387,19 @@ func (op *unrollOp[F]) stepBackward(step, hidden, ld int, weight *kernel.Packed[
 		kernel.Mul(dh, dh, tanh)
 		clear(do)
 		kernel.SigmoidBackward(do, dh, o)
-		kernel.LSTMBackward(n, hidden, gates, cPrev, c, zero[:n*hidden], dc, dgates, ld)
-		outputGates(do, dgates, hidden, true)
+		kernel.LSTMBackward(n, hidden, gates, ld, cPrev, c, zero[:n*hidden], dc)
+		outputGates(do, gates, hidden, true)
 	case gru:
-		kernel.GRUBackward(n, hidden, gates, wide(op.hiddens, width), hPrev, dh, dgates, wide(du, ld), scratch[:n*hidden])
+		kernel.GRUBackward(n, hidden, gates, wide(du), hPrev, dh, scratch[:n*hidden])
 		if dh0Wanted {
 			kernel.AddTo(dhPrev, scratch[:n*hidden])
 		}
 	}
 	if op.LayerNorm {
-		op.hiddenNorm.backward(wide(dHiddens, ld), wide(du, ld), from/hidden, to/hidden)
+		op.hiddenNorm.backward(wide(dHiddens), wide(du), from/hidden, to/hidden)
 	}
 	if dh0Wanted {
-		kernel.GemmPacked(false, n, wide(dHiddens, ld), ld, weight, dhPrev, hidden, nil, true)
+		kernel.GemmPacked(false, n, wide(dHiddens), ld, weight, dhPrev, hidden, nil, true)
 	}
 }
 
