@@ -65,6 +65,15 @@ func TestGradients(t *testing.T) {
 			tape.LeaveLoop()
 			return results{h, autodiff.Linear(tape, x, w, nil)}
 		},
+		"linear in a loop, of rows that lie apart": func(tape *autodiff.Tape, in in) results {
+			x, w, all := autodiff.Tanh(tape, in("x", 9, 3)), in("w", 2, 3), tape.New(9, 2)
+			tape.EnterLoop()
+			for step, at := range []int{0, 3, 7} { // the last two rows, then those before
+				autodiff.WriteLinear(tape, all.Part(at, 3-min(step, 1)), x.Part(at, 3-min(step, 1)), autodiff.Columns{Var: w}, nil)
+			}
+			tape.LeaveLoop()
+			return results{autodiff.Tanh(tape, all.Part(0, 5)), autodiff.Scale(tape, all.Part(7, 2), 2)}
+		},
 		"part": func(tape *autodiff.Tape, in in) results {
 			x := autodiff.Tanh(tape, in("x", 4, 2, 3))
 			return results{autodiff.Tanh(tape, x.Part(1, 2)), autodiff.Scale(tape, x, 2), autodiff.Scale(tape, x.Part(2, 2).Part(1, 1), 3)}

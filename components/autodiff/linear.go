@@ -18,14 +18,20 @@ func Linear(t *Tape, x, w, b *Var) *Var {
 // LinearColumns is [Linear] with the in columns of a wider W, [out, W], from
 // w.From on.
 func LinearColumns(t *Tape, x *Var, w Columns, b *Var) *Var {
-	checkLinear(x, w)
 	y := t.NewVar(x.shape.withLast(w.Var.Dim(0)))
+	WriteLinear(t, y, x, w, b)
+	return y
+}
+
+// WriteLinear writes the result of [LinearColumns] to y, where nothing has been before.
+func WriteLinear(t *Tape, y, x *Var, w Columns, b *Var) {
+	checkLinear(x, w)
+	checkResult(y, x, w)
 	if t.dtype == Float32 {
 		linear[float32](t, x, w, b, y, false)
 	} else {
 		linear[float64](t, x, w, b, y, false)
 	}
-	return y
 }
 
 // AddLinear adds x Wᵀ to y in place: x is [..., in], W the in columns of w
@@ -34,13 +40,17 @@ func LinearColumns(t *Tape, x *Var, w Columns, b *Var) *Var {
 // that of y, so y stays one Var.
 func AddLinear(t *Tape, y, x *Var, w Columns) {
 	checkLinear(x, w)
-	if y.shape != x.shape.withLast(w.Var.Dim(0)) {
-		panic(fmt.Sprintf("autodiff: add linear: y is %v, x %v, W has %d rows", y.shape, x.shape, w.Var.Dim(0)))
-	}
+	checkResult(y, x, w)
 	if t.dtype == Float32 {
 		linear[float32](t, x, w, nil, y, true)
 	} else {
 		linear[float64](t, x, w, nil, y, true)
+	}
+}
+
+func checkResult(y, x *Var, w Columns) {
+	if y.shape != x.shape.withLast(w.Var.Dim(0)) {
+		panic(fmt.Sprintf("autodiff: linear: y is %v, x %v, W has %d rows", y.shape, x.shape, w.Var.Dim(0)))
 	}
 }
 
@@ -64,7 +74,7 @@ func linear[F kernel.Float](t *Tape, x *Var, w Columns, b, y *Var, accumulate bo
 	}
 	Multiply(x.Rows(), Values[F](x), in, w, in, true, Values[F](y), w.Var.Dim(0), bias, accumulate)
 	if t.recording {
-		sum := sumInLoop[F](t, w, in, b, y) // an entry before this one's
+		sum := sumInLoop[F](t, x, w, b, y) // an entry before this one's
 		op := Record[linearOp[F]](t)
 		op.x, op.w, op.b, op.y, op.sum = x, w, b, y, sum
 	}

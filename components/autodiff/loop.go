@@ -51,33 +51,35 @@ type weightSumOp[F kernel.Float] struct {
 	w           Columns
 	b           *Var
 	in          int
-	total, rows int              // of all steps; added so far, from the last
-	x           kernel.Packed[F] // [total, in], and
-	dy          []F              // [total, out], of which the last rows are there
-	memory      []F              // of x
+	total, rows int // of all steps; added so far, from the last
 
-	// inPlace says that the results of all steps are of before the loop, such as
-	// the parts of one, and so are their gradients when this entry runs backward:
-	// dy is [rows, out] where they lie, as long as each lies before the one after.
-	inPlace bool
+	// What the steps have of x and dy is read where it lies as long as it is of before
+	// the loop, as the parts of a Var are, and each step's lies before the one after.
+	xInPlace, dyInPlace bool
+	x                   []F              // [rows, in], in place
+	packed              kernel.Packed[F] // or [total, in], of which the last rows are there,
+	memory              []F              // in this
+	dy                  []F              // [rows, out], in place, or [total, out], of which the last rows are there
 }
 
-// sumInLoop returns the entry that collects the rows of the map of w and b to y,
-// nil outside a loop, and has it expect those of y.
-func sumInLoop[F kernel.Float](t *Tape, w Columns, in int, b, y *Var) *weightSumOp[F] {
+// sumInLoop returns the entry that collects the rows of the map of w and b from x to y,
+// nil outside a loop, and has it expect these.
+func sumInLoop[F kernel.Float](t *Tape, x *Var, w Columns, b, y *Var) *weightSumOp[F] {
 	if !t.loop.inside {
 		return nil
 	}
+	in := x.Dim(-1)
+	before := func(v *Var) bool { return v.storage.number < t.loop.storages }
 	for _, s := range t.loop.sums {
 		if s.w == w && s.in == in && s.b == b {
 			sum := s.op.(*weightSumOp[F])
 			sum.total += y.Rows()
-			sum.inPlace = sum.inPlace && y.storage.number < t.loop.storages
+			sum.xInPlace, sum.dyInPlace = sum.xInPlace && before(x), sum.dyInPlace && before(y)
 			return sum
 		}
 	}
 	sum := Record[weightSumOp[F]](t)
-	sum.tape, sum.w, sum.b, sum.in, sum.total, sum.inPlace = t, w, b, in, y.Rows(), y.storage.number < t.loop.storages
+	sum.tape, sum.w, sum.b, sum.in, sum.total, sum.xInPlace, sum.dyInPlace = t, w, b, in, y.Rows(), before(x), before(y)
 	t.loop.sums = append(t.loop.sums, collected{w, in, b, sum})
 	return sum
 }
@@ -85,25 +87,33 @@ func sumInLoop[F kernel.Float](t *Tape, w Columns, in int, b, y *Var) *weightSum
 // add adds the rows of the step before those added so far.
 func (op *weightSumOp[F]) add(rows int, x, dy []F) {
 	out := op.w.Var.Dim(0)
-	at := op.total - op.rows - rows
-	if op.memory == nil {
-		op.memory = kept[F](op.tape, kernel.PackedSize(op.total, op.in))
-		op.x = kernel.NewPacked(op.total, op.in, op.memory)
+	x, dy = x[:rows*op.in], dy[:rows*out]
+	if op.xInPlace = op.xInPlace && (op.rows == 0 || lieBefore(x, op.x)); op.xInPlace {
+		op.x = unsafe.Slice(unsafe.SliceData(x), len(op.x)+len(x))
+	} else {
+		op.packRows(rows, x)
 	}
-	op.x.PackRows(at, rows, x, op.in)
-	dy = dy[:rows*out]
-	switch {
-	case op.inPlace && (op.rows == 0 || lieBefore(dy, op.dy)):
-		op.dy = unsafe.Slice(unsafe.SliceData(dy), (op.rows+rows)*out)
-	case op.inPlace || op.dy == nil:
-		all := kept[F](op.tape, op.total*out)
-		copy(all[(op.total-op.rows)*out:], op.dy)
-		op.dy, op.inPlace = all, false
-		fallthrough
-	default:
-		copy(op.dy[at*out:], dy)
+	if wasInPlace := op.dyInPlace; wasInPlace && (op.rows == 0 || lieBefore(dy, op.dy)) {
+		op.dy = unsafe.Slice(unsafe.SliceData(dy), len(op.dy)+len(dy))
+	} else {
+		if op.dyInPlace = false; wasInPlace || op.dy == nil {
+			all := kept[F](op.tape, op.total*out)
+			copy(all[(op.total-op.rows)*out:], op.dy)
+			op.dy = all
+		}
+		copy(op.dy[(op.total-op.rows-rows)*out:], dy)
 	}
 	op.rows += rows
+}
+
+// packRows packs the rows of a step, and those before it that were read in place.
+func (op *weightSumOp[F]) packRows(rows int, x []F) {
+	if op.memory == nil {
+		op.memory = kept[F](op.tape, kernel.PackedSize(op.total, op.in))
+		op.packed = kernel.NewPacked(op.total, op.in, op.memory)
+		op.packed.PackRows(op.total-op.rows, op.rows, op.x, op.in)
+	}
+	op.packed.PackRows(op.total-op.rows-rows, rows, x, op.in)
 }
 
 // lieBefore says that b begins where a ends.
@@ -117,17 +127,21 @@ func (op *weightSumOp[F]) Backward() {
 	}
 	dy, missing := op.dy, op.total-op.rows
 	out := op.w.Var.Dim(0)
-	if !op.inPlace {
+	if !op.dyInPlace {
 		dy = dy[missing*out:]
 	}
-	op.x = op.x.From(missing)
 	dw, first := linearWeightGrad[F](op.w, op.in)
-	kernel.GemmPacked(true, out, dy, out, &op.x, dw, op.w.width(), nil, !first)
+	if op.xInPlace {
+		kernel.Gemm(true, false, out, op.in, op.rows, dy, out, op.x, op.in, dw, op.w.width(), nil, !first)
+	} else {
+		op.packed = op.packed.From(missing)
+		kernel.GemmPacked(true, out, dy, out, &op.packed, dw, op.w.width(), nil, !first)
+		giveBack(op.tape, op.memory)
+	}
 	if op.b != nil {
 		kernel.SumRows(Grad[F](op.b), op.rows, out, dy, out)
 	}
-	giveBack(op.tape, op.memory)
-	if !op.inPlace {
+	if !op.dyInPlace {
 		giveBack(op.tape, op.dy)
 	}
 }

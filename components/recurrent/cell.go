@@ -188,17 +188,48 @@ type steps struct {
 	*layer
 	state                   // longest row first
 	recurrent autodiff.Mask // of h
+
+	// Where a backward pass follows and the layer is gated, the hidden states of before
+	// the first step and of after each lie one after the other here, [B+total, H]: the
+	// gradients of what multiplies them need no copy.
+	all     *autodiff.Var
+	written int // rows
 }
 
 // begin starts a layer at the state s of the batch.
 func (l *layer) begin(t *autodiff.Tape, p *packing, s state) steps {
+	batch := len(p.order)
 	if !p.even {
 		s = s.rows(t, p.order)
 	}
 	if s.h == nil {
-		s.h = t.Zero(len(p.order), l.hidden())
+		s.h = t.Zero(batch, l.hidden())
 	}
-	return steps{l, s, autodiff.NewMask(t, s.h.Size(), l.RecurrentDropout)}
+	run := steps{layer: l, state: s, recurrent: autodiff.NewMask(t, s.h.Size(), l.RecurrentDropout)}
+	if t.Recording() && l.gated() {
+		run.all = t.New(batch+p.total, l.hidden())
+		run.h = run.next(t, batch)
+		rows := autodiff.Ints(t, batch)
+		for i := range rows {
+			rows[i] = int32(i)
+		}
+		autodiff.Scatter(t, run.h, s.h, rows)
+	}
+	return run
+}
+
+// gated says that [gate] makes the hidden state.
+func (l *layer) gated() bool {
+	return l.kind != rnn && !l.resetBefore && (l.kind != lstm || !l.LayerNorm)
+}
+
+// next is where the hidden states of n rows go.
+func (s *steps) next(t *autodiff.Tape, n int) *autodiff.Var {
+	if s.all == nil {
+		return t.New(n, s.hidden())
+	}
+	s.written += n
+	return s.all.Part(s.written-n, n)
 }
 
 // step moves on the first n rows: inputs [n, gates·H] is W x and
@@ -231,7 +262,7 @@ func (s *steps) step(t *autodiff.Tape, inputs *autodiff.Var, n int) {
 	case s.resetBefore:
 		s.state = state{h: s.resetStep(t, gates, hiddens, before.h, h)}
 	default:
-		s.state = gate(t, s.kind, gates, hiddens, before)
+		s.state = gate(t, s.kind, gates, hiddens, before, s.next(t, n))
 	}
 	if t.Observer() != nil && t.DType() == autodiff.Float32 && !s.resetBefore {
 		s.observe(t, autodiff.Values[float32](gates), gates.Dim(1), autodiff.Values[float32](s.h))
@@ -249,7 +280,7 @@ func norm(t *autodiff.Tape, x, gain, bias *autodiff.Var) *autodiff.Var {
 func (l *layer) normedCell(t *autodiff.Tape, gates *autodiff.Var, before state) state {
 	hidden := l.hidden()
 	o := autodiff.Sigmoid(t, autodiff.Slice(t, autodiff.Columns{Var: gates, From: 3 * hidden}, hidden))
-	after := gate(t, lstm, gates, nil, before)
+	after := gate(t, lstm, gates, nil, before, t.New(before.h.Dim(0), hidden))
 	after.h = autodiff.Mul(t, o, autodiff.Tanh(t, l.cellNorm.Forward(t, after.c)))
 	return after
 }

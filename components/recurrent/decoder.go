@@ -256,7 +256,8 @@ func (d *decoder) unroll(t *autodiff.Tape, s *decoderState, target components.Se
 		}
 		decoded.States = x
 		if d.attention != nil {
-			decoded.States, decoded.Context, decoded.Weights = d.attend(t, x, target.Spans, &s.prepared)
+			decoded.States = t.New(x.Rows(), d.OutputSize())
+			decoded.Context, decoded.Weights = d.attend(t, x, target.Spans, &s.prepared, decoded.States)
 		}
 	}
 	decoded.States = d.top().dropout.apply(t, decoded.States, target.Spans)
@@ -264,12 +265,13 @@ func (d *decoder) unroll(t *autodiff.Tape, s *decoderState, target components.Se
 	return decoded
 }
 
-// attend turns outputs x [Σ lengths, H] of the top layer into attentional states.
-func (d *decoder) attend(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory *components.Prepared) (attentional, context, weights *autodiff.Var) {
+// attend turns outputs x [Σ lengths, H] of the top layer into attentional states, which
+// it writes.
+func (d *decoder) attend(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory *components.Prepared, attentional *autodiff.Var) (context, weights *autodiff.Var) {
 	context, weights = d.attention.Attend(t, x, spans, memory)
 	w := d.combine.Weight
-	attentional = autodiff.LinearColumns(t, context, autodiff.Columns{Var: w}, nil)
+	autodiff.WriteLinear(t, attentional, context, autodiff.Columns{Var: w}, nil)
 	autodiff.AddLinear(t, attentional, x, autodiff.Columns{Var: w, From: context.Dim(1)})
 	autodiff.ActivateInPlace(t, attentional, autodiff.TanhActivation)
-	return attentional, context, weights
+	return context, weights
 }

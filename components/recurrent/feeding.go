@@ -33,6 +33,7 @@ func (d *decoder) feed(t *autodiff.Tape, s *decoderState, x *autodiff.Var, p *pa
 	lowest := d.stack[0].directions[0].weightIH
 	all := autodiff.LinearColumns(t, autodiff.Rows(t, x, p.index[0]), autodiff.Columns{Var: lowest}, d.fed[0].bias)
 	states = t.New(p.total, d.OutputSize())
+	attentional := t.New(p.total, d.OutputSize()) // step after step
 	if memory.WeightsTakeGradient {
 		contexts = t.New(p.total, d.attention.ContextSize())
 	}
@@ -60,8 +61,10 @@ func (d *decoder) feed(t *autodiff.Tape, s *decoderState, x *autodiff.Var, p *pa
 		}
 		var context, w *autodiff.Var
 		*memory = memory.First(n)
-		s.fed, context, w = d.attend(t, top, single.First(n), memory)
-		index := p.index[0][p.starts[step]:][:n]
+		at := int(p.starts[step])
+		s.fed = attentional.Part(at, n)
+		context, w = d.attend(t, top, single.First(n), memory, s.fed)
+		index := p.index[0][at:][:n]
 		autodiff.Scatter(t, states, s.fed, index)
 		if contexts != nil {
 			autodiff.Scatter(t, contexts, context, index)

@@ -13,18 +13,19 @@ type gateOp[F kernel.Float] struct {
 	before, after  state
 }
 
-// gate returns the state after a step, and overwrites gates [n, gates·H], which
-// is W x + U h + b + c of an LSTM and W x + b of a GRU.
-func gate(t *autodiff.Tape, k kind, gates, hiddens *autodiff.Var, before state) state {
+// gate returns the state after a step, whose hidden state it writes to h [n, H], and
+// overwrites gates [n, gates·H], which is W x + U h + b + c of an LSTM and W x + b of a
+// GRU.
+func gate(t *autodiff.Tape, k kind, gates, hiddens *autodiff.Var, before state, h *autodiff.Var) state {
 	if t.DType() == autodiff.Float32 {
-		return gateStep[float32](t, k, gates, hiddens, before)
+		return gateStep[float32](t, k, gates, hiddens, before, h)
 	}
-	return gateStep[float64](t, k, gates, hiddens, before)
+	return gateStep[float64](t, k, gates, hiddens, before, h)
 }
 
-func gateStep[F kernel.Float](t *autodiff.Tape, k kind, gates, hiddens *autodiff.Var, before state) state {
+func gateStep[F kernel.Float](t *autodiff.Tape, k kind, gates, hiddens *autodiff.Var, before state, h *autodiff.Var) state {
 	n, hidden := before.h.Dim(0), before.h.Dim(1)
-	after := state{h: t.New(n, hidden)}
+	after := state{h: h}
 	if k == lstm {
 		after.c = t.New(n, hidden)
 		kernel.LSTMForward(n, hidden, autodiff.Values[F](gates), 4*hidden, cellBefore[F](t, before), autodiff.Values[F](after.c), autodiff.Values[F](after.h))
