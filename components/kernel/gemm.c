@@ -35,27 +35,26 @@ void exp_transpose(int64_t rows, int64_t cols, const float *src, int64_t lds, fl
 	exp_transpose_portable(rows, cols, src, lds, dst, ldd);
 }
 
-typedef void columns_func(struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c, const float *bias);
+typedef void columns_func(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
+                          const float *bias);
 
-void exp_multiply_block(struct exp_block *t, int64_t m, int64_t n, const float *a, const float *b, float *c, const float *bias) {
+void exp_multiply_block(const struct exp_block *t, int64_t m, int64_t n, const float *a, const float *b, float *c,
+                        const float *bias) {
 	columns_func *columns = exp_columns_portable;
 	int64_t panels = 1;
 #ifdef EXP_X86
 	if (exp_path == EXP_PATH_AVX512) {
-		columns = exp_columns_avx512, panels = m <= EXP_THIN_AVX512 ? 4 : 2;
-	} else if (exp_path == EXP_PATH_AVX2) {
-		columns = exp_columns_avx2, panels = m <= EXP_THIN_AVX2 ? 2 : 1;
+		exp_multiply_block_avx512(t, m, n, a, b, c, bias);
+		return;
 	}
+	if (exp_path == EXP_PATH_AVX2) columns = exp_columns_avx2, panels = m <= EXP_THIN_AVX2 ? 2 : 1;
 #endif
 #ifdef EXP_NEON
 	if (exp_path == EXP_PATH_NEON) columns = exp_columns_neon, panels = m <= EXP_THIN_NEON ? 2 : 1;
 #endif
 	for (int64_t j = 0; j < n; j += panels * EXP_PANEL) {
 		int64_t cols = min64(n - j, panels * EXP_PANEL);
-		const float *panel = b + j / EXP_PANEL * t->panel_b;
-		// After the last panels come the first, of the indices that are summed next.
-		t->panels.row = j + cols < n ? panel + panels * t->panel_b : b + t->k * t->row_b;
-		columns(t, m, cols, a, panel, c + j, bias ? bias + j : NULL);
+		columns(t, m, cols, a, b + j / EXP_PANEL * t->panel_b, c + j, bias ? bias + j : NULL);
 	}
 }
 

@@ -58,13 +58,6 @@ struct exp_ahead {
 	int64_t pace; // vectors at a time
 };
 
-// What comes next of B, which tiles fetch: rows of as many panels as a tile reads, from
-// row on in the first, pace of them at a time.
-struct exp_panels {
-	const float *row;
-	int64_t rows, pace;
-};
-
 // A block of a product: the strides and the range of k that its tiles share.
 struct exp_block {
 	int64_t k;
@@ -74,7 +67,6 @@ struct exp_block {
 	int64_t ldc;
 	int from;
 	int padded; // B may be read up to the end of a panel
-	struct exp_panels panels;
 	struct exp_ahead *ahead; // NULL: nothing
 };
 
@@ -84,7 +76,7 @@ enum { EXP_TILE_AVX512 = 14, EXP_GROUP = 8 };
 
 // exp_multiply_block is C[M,N] = A[M,K] B[K,N] for one block of k, from where t
 // says.
-void exp_multiply_block(struct exp_block *t, int64_t m, int64_t n, const float *a, const float *b, float *c,
+void exp_multiply_block(const struct exp_block *t, int64_t m, int64_t n, const float *a, const float *b, float *c,
                         const float *bias);
 
 // exp_panels is how many panels hold n columns.
@@ -109,17 +101,18 @@ EXP_INLINE void exp_multiply_rows(int trans_a, int from, int64_t m, int64_t n, i
 }
 
 // exp_columns_* compute m rows of C's cols columns: at most EXP_PANEL, and of
-// AVX2 with m <= EXP_THIN_AVX2 two panels, of AVX-512 two, with m <=
-// EXP_THIN_AVX512 four, of NEON with m <= EXP_THIN_NEON two.
+// AVX2 with m <= EXP_THIN_AVX2 two panels, of NEON with m <= EXP_THIN_NEON two.
 enum { EXP_THIN_AVX2 = 3, EXP_THIN_AVX512 = 7, EXP_THIN_NEON = 2 };
-void exp_columns_avx512(struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
-                        const float *bias);
-void exp_columns_avx2(struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
+void exp_columns_avx2(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
                       const float *bias);
-void exp_columns_neon(struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
+void exp_columns_neon(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
                       const float *bias);
-void exp_columns_portable(struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
+void exp_columns_portable(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
                           const float *bias);
+
+// exp_multiply_block_avx512 is exp_multiply_block.
+void exp_multiply_block_avx512(const struct exp_block *t, int64_t m, int64_t n, const float *a, const float *b, float *c,
+                               const float *bias);
 
 // dst[c*ldd + r] = src[r*lds + c] for r < rows, c < cols
 void exp_transpose(int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst, int64_t ldd);

@@ -139,7 +139,7 @@ static tile_func *const tiles[5][13][2] = {
 };
 static const int64_t max_rows[5] = {0, 12, 6, EXP_THIN_AVX2, EXP_THIN_AVX2};
 
-void exp_columns_avx2(struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
+void exp_columns_avx2(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
                       const float *bias) {
 	int64_t vectors = (cols + 7) / 8;
 	int partial = !t->padded && cols % 8 != 0;

@@ -49,8 +49,13 @@ EXP_INLINE EXP_AVX512 void tile_step(const int rows, const int vectors, const in
 	w->b[0] += w->row_b, w->b[1] += w->row_b;
 }
 
-// fetch_panels fetches some rows of the panels that come next.
-EXP_INLINE EXP_AVX512 void fetch_panels(const int vectors, const struct exp_block *t, struct exp_panels *next) {
+// The panels of B that come next, of which tiles fetch pace rows at a time.
+struct panels {
+	const float *row; // the next, of the first panel
+	int64_t rows, pace;
+};
+
+EXP_INLINE EXP_AVX512 void fetch_panels(const int vectors, const struct exp_block *t, struct panels *next) {
 	for (int64_t n = next->pace; n > 0 && next->rows > 0; n--, next->rows--, next->row += t->row_b) {
 		EXP_UNROLL(4)
 		for (int v = 0; v < vectors; v++) _mm_prefetch((const char *)(next->row + v * t->panel_b), _MM_HINT_T1);
@@ -87,8 +92,8 @@ EXP_INLINE EXP_AVX512 void go_ahead(struct exp_ahead *f) {
 // perhaps in part: a vector is a row of a panel. The constants are chosen so
 // that rows*vectors accumulators, the vectors of B and one element of A stay in
 // the 32 registers.
-EXP_INLINE EXP_AVX512 void tile(const int rows, const int vectors, struct exp_block *t, int64_t cols, const float *a,
-                                const float *b, float *c, const float *bias) {
+EXP_INLINE EXP_AVX512 void tile(const int rows, const int vectors, const struct exp_block *t, int64_t cols,
+                                const float *a, const float *b, float *c, const float *bias, struct panels *panels) {
 	__m512 acc[14][4];
 	const int64_t panel_b = t->panel_b, ldc = t->ldc, size = sizeof(float);
 	const int last = vectors - 1;
@@ -126,7 +131,7 @@ EXP_INLINE EXP_AVX512 void tile(const int rows, const int vectors, struct exp_bl
 				EXP_UNROLL(4)
 				for (int v = 0; v < vectors; v++) _mm_prefetch((const char *)(next + EXP_PANEL * v), _MM_HINT_T1);
 			}
-			fetch_panels(vectors, t, &t->panels);
+			fetch_panels(vectors, t, panels);
 			if (t->ahead) go_ahead(t->ahead);
 			if (t->step_a == 1) {
 				for (int i = 0; i < EXP_GROUP; i++) tile_step(rows, vectors, 0, &w, rest, acc);
@@ -151,12 +156,14 @@ EXP_INLINE EXP_AVX512 void tile(const int rows, const int vectors, struct exp_bl
 	}
 }
 
-typedef void tile_func(struct exp_block *t, int64_t cols, const float *a, const float *b, float *c, const float *bias);
+typedef void tile_func(const struct exp_block *t, int64_t cols, const float *a, const float *b, float *c,
+                       const float *bias, struct panels *panels);
 
 #define TILE(rows, vectors)                                                                                  \
-	static EXP_AVX512 void tile_##rows##_##vectors(struct exp_block *t, int64_t cols, const float *a,        \
-	                                               const float *b, float *c, const float *bias) {            \
-		tile(rows, vectors, t, cols, a, b, c, bias);                                                         \
+	static EXP_AVX512 void tile_##rows##_##vectors(const struct exp_block *t, int64_t cols, const float *a,  \
+	                                               const float *b, float *c, const float *bias,              \
+	                                               struct panels *panels) {                                  \
+		tile(rows, vectors, t, cols, a, b, c, bias, panels);                                                 \
 	}
 #define TILES(rows) TILE(rows, 1) TILE(rows, 2)
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6) TILES(7)
@@ -173,21 +180,28 @@ TILE(1, 4) TILE(2, 4) TILE(3, 4) TILE(4, 4) TILE(5, 4) TILE(6, 4) TILE(7, 4)
 // tiles[vectors][rows]
 static tile_func *const tiles[5][15] = {
     [1] = {[1] = FOURTEEN(1)}, [2] = {[1] = FOURTEEN(2)}, [3] = {[1] = SEVEN(3)}, [4] = {[1] = SEVEN(4)}};
-static const int64_t max_rows[5] = {0, EXP_TILE_AVX512, EXP_TILE_AVX512, EXP_THIN_AVX512, EXP_THIN_AVX512};
 
-void exp_columns_avx512(struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
-                        const float *bias) {
-	int64_t vectors = (cols + EXP_PANEL - 1) / EXP_PANEL;
+void exp_multiply_block_avx512(const struct exp_block *t, int64_t m, int64_t n, const float *a, const float *b, float *c,
+                               const float *bias) {
 	if (m == 0) return;
-	int64_t parts = (m + max_rows[vectors] - 1) / max_rows[vectors]; // tiles of near equal height
-	int64_t rows = m / parts, taller = m % parts;                    // of which the first are a row taller
-	int64_t groups = parts * (t->k / EXP_GROUP);
-	t->panels.rows = groups > 0 ? t->k : 0, t->panels.pace = groups > 0 ? (t->k + groups - 1) / groups : 0;
-	for (rows += taller > 0; parts > 0; parts--) {
-		tiles[vectors][rows](t, cols, a, b, c, bias);
-		a += rows * t->row_a;
-		c += rows * t->ldc;
-		rows -= --taller == 0;
+	const int thin = m <= EXP_THIN_AVX512; // enough for tiles of four panels
+	const int64_t most = thin ? 4 : 2;
+	const int64_t parts = thin ? 1 : (m + EXP_TILE_AVX512 - 1) / EXP_TILE_AVX512; // tiles of near equal height,
+	const int64_t height = m / parts, taller = m % parts;                        // the first of them a row taller
+	const int64_t groups = parts * (t->k / EXP_GROUP), pace = groups > 0 ? (t->k + groups - 1) / groups : 0;
+	for (int64_t j = 0; j < n; j += most * EXP_PANEL) {
+		const int64_t cols = n - j < most * EXP_PANEL ? n - j : most * EXP_PANEL;
+		tile_func *const *const of = tiles[(cols + EXP_PANEL - 1) / EXP_PANEL];
+		const float *panel = b + j / EXP_PANEL * t->panel_b, *ai = a;
+		float *ci = c + j;
+		// After the last panels come the first, of the indices that are summed next.
+		struct panels next = {j + cols < n ? panel + most * t->panel_b : b + t->k * t->row_b, t->k, pace};
+		for (int64_t i = 0; i < parts; i++) {
+			const int64_t rows = height + (i < taller);
+			of[rows](t, cols, ai, panel, ci, bias ? bias + j : NULL, &next);
+			ai += rows * t->row_a;
+			ci += rows * t->ldc;
+		}
 	}
 }
 

@@ -92,7 +92,7 @@ static tile_func *const tiles[9][6][2] = {
     [5] = {NAME_TWO(5)}, [6] = {NAME_TWO(6)}, [7] = {NAME_TWO(7)}, [8] = {NAME_TWO(8)},
 };
 
-void exp_columns_neon(struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
+void exp_columns_neon(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
                       const float *bias) {
 	int64_t vectors = (cols + 3) / 4, max_rows = vectors <= 4 ? 5 : EXP_THIN_NEON;
 	int partial = !t->padded && cols % 4 != 0;

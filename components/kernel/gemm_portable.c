@@ -23,7 +23,7 @@ EXP_INLINE void tile(int rows, int64_t cols, const struct exp_block *t, const fl
 	}
 }
 
-void exp_columns_portable(struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
+void exp_columns_portable(const struct exp_block *t, int64_t m, int64_t cols, const float *a, const float *b, float *c,
                           const float *bias) {
 	int64_t i = 0;
 	if (cols == EXP_PANEL) {
