@@ -110,10 +110,14 @@ func linearWeightBackward[F kernel.Float](w Columns, b *Var, rows, in int, x []F
 }
 
 // linearWeightGrad is the gradient of in columns of W, to be written where it is the
-// first.
+// first; the other columns are zero then.
 func linearWeightGrad[F kernel.Float](w Columns, in int) (dw []F, first bool) {
-	if in == w.width() {
-		return GradToWrite[F](w.Var)
+	dw, first = GradToWrite[F](w.Var)
+	if width := w.width(); first && in < width {
+		for row := 0; row < len(dw); row += width {
+			clear(dw[row : row+w.From])
+			clear(dw[row+w.From+in : row+width])
+		}
 	}
-	return Grad[F](w.Var)[w.From:], false
+	return dw[w.From:], first
 }
