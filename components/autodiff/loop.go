@@ -20,8 +20,8 @@ type loop struct {
 // here to [Tape.LeaveLoop] a linear map leaves only its input's gradient to each
 // step: the rows of x and dy of all steps are collected, and the gradient of
 // each weight is one product over them, after the backward pass has gone through
-// the steps. The same holds for the values of before the loop that an additive
-// attention weighs, which no step may change. Nothing that is called in between
+// the steps: no step may change what lay in x before it. The same holds for the values of
+// before the loop that an additive attention weighs. Nothing that is called in between
 // has to know of it.
 func (t *Tape) EnterLoop() {
 	if t.loop.inside {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -556,6 +557,13 @@ func TestGradientOfParts(t *testing.T) {
 			}
 			if over {
 				autodiff.GradOverValue(parts[1])
+			}
+			if over && slices.Equal(c.reached, []int{0, 2, 1}) {
+				autodiff.GradToWrite[float32](parts[0])
+				if got := panics(func() { autodiff.GradToWrite[float32](parts[2]) }); !strings.Contains(got, "not reached part by part") {
+					t.Errorf("%v: over the value, the gradient of part 2 panics with %q", c.reached, got)
+				}
+				continue
 			}
 			want, untouched := make([]float32, 12), true
 			for i, n := range c.reached {

@@ -313,10 +313,8 @@ func (s *storage) reach() (grad unsafe.Pointer, first bool) {
 	case from == r.to:
 		r.to, first = to, true
 	default:
-		if w.over && w.grad == w.value { // some of which may be read yet
-			w.grad = w.tape.arena.take(w.bytes())
-			size := s.dtype.size()
-			copy(unsafe.Slice((*byte)(unsafe.Add(w.grad, r.from*size)), (r.to-r.from)*size), unsafe.Slice((*byte)(unsafe.Add(w.value, r.from*size)), (r.to-r.from)*size))
+		if w.over && s != w {
+			panic("autodiff: a gradient over a value that is not reached part by part: the values of parts in between would be lost")
 		}
 		w.clearGrad(0, r.from)
 		w.clearGrad(r.to, w.size)
@@ -349,7 +347,8 @@ func (s *storage) takeGrad() {
 
 // GradOverValue lets the gradient of v, and of all that v is a part of, take the place
 // of the value. It is for an operation whose backward pass is the last to read the value
-// and the first to write the gradient, which it gets from [GradToWrite].
+// and the first to write the gradient: [GradToWrite] gives it the value to overwrite. Of
+// parts each must be reached beside one that was, as a loop's backward pass does.
 func GradOverValue(v *Var) {
 	s := v.storage
 	if s.whole != nil {

@@ -248,7 +248,7 @@ void exp_additive_attention_backward(int64_t d, int64_t sequences, const struct 
 				exp_multiply_rows(0, EXP_FROM_ZERO, m, n, d, dyr, d, transposed, n, ds, n);
 				transposed += n * d;
 			} else {
-				exp_gemm(0, 1, m, n, d, dyr, d, values + r->key * d, d, ds, n, NULL, 0, 0, EXP_B_PACK, 0, scratch);
+				exp_gemm(0, 1, m, n, d, dyr, d, values + r->key * d, d, ds, n, NULL, 0, EXP_A_STORED, EXP_B_PACK, 0, scratch);
 			}
 			exp_softmax_rows_backward(m, n, ds, w, ds, n, 1);
 			ds += m * n;

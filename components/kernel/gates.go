@@ -17,8 +17,8 @@ package kernel
 */
 import "C"
 
-// vanished is what the gradient of a state must reach: one that is smaller counts
-// as zero to the backward passes of the gates. Over thousands of steps whose outputs
+// vanished is what the gradient of a state, or of an activation, must reach: one that is
+// smaller counts as zero to the backward passes of this file. Over thousands of steps whose outputs
 // nobody reads gradients shrink to subnormal numbers, which mean nothing and whose
 // products some processors take a hundred times as long to compute; what is above
 // this has products with activations and weights that are not subnormal yet.

@@ -129,7 +129,7 @@ int exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const fl
 	const int64_t row_a = trans_a ? 1 : lda, step_a = trans_a ? lda : 1;
 	const int64_t ld_packed = trans_a ? EXP_LD_TRANSPOSED_A : EXP_LD_A;
 	const int64_t block_n = how_b == EXP_B_PACK ? EXP_BLOCK_N : n, block_k = even(k, EXP_BLOCK_K), block_m = even(m, EXP_BLOCK_M);
-	float *const places = scratch + EXP_BLOCK_K * EXP_BLOCK_N; // two, for a packed block of A each
+	float *const places = scratch ? scratch + EXP_BLOCK_K * EXP_BLOCK_N : NULL; // two, for a packed block of A each
 	const int fetch = how_a == EXP_A_STORED && exp_far && lda % EXP_ALIASING != 0;
 	struct exp_ahead ahead = {0};
 	struct exp_block t = {.row_a = row_a, .step_a = step_a, .ldc = ldc, .ahead = &ahead};

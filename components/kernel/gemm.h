@@ -24,7 +24,7 @@ enum {
 enum {
 	EXP_A_STORED,  // where it lies
 	EXP_A_PACK,    // after packing it
-	EXP_A_PACKED,  // the same, but the call before has packed the first block, to the first place for one
+	EXP_A_PACKED,  // the same, but the first block has been packed on the way, to the first place for one
 	EXP_A_PACKED2, // to the second place
 };
 

@@ -42,7 +42,7 @@ const directA = C.EXP_THIN_AVX512
 // fall into one set of the cache, which holds no more than a few of them, and
 // fewer yet where the core is shared: they are packed. Where lost lines are far the
 // first block, which nobody packs on the way, costs too much to be worth it for one
-// block of rows.
+// block of rows, or for the few that a thread takes at a time.
 const aliasing = C.EXP_ALIASING
 
 // multiplyAddsPerNanosecond is what one core does in products, about.
@@ -104,11 +104,11 @@ func (g gemm) multiply() {
 	g.byRows = g.m > g.n
 	packA := g.lda > directStride
 	if !g.transA {
-		least := directA
+		worth := g.m > directA
 		if C.exp_far != 0 {
-			least = C.EXP_BLOCK_M
+			worth = g.m > C.EXP_BLOCK_M && Threads() == 1
 		}
-		packA = g.lda%aliasing == 0 && g.m > least && g.n >= unitPacking
+		packA = worth && g.lda%aliasing == 0 && g.n >= unitPacking
 	}
 	size := g.n
 	g.unit = unitColumns

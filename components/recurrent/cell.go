@@ -189,38 +189,37 @@ type steps struct {
 	state                   // longest row first
 	recurrent autodiff.Mask // of h
 
-	// Where a backward pass follows and the layer is gated, the hidden states of before
-	// the first step and of after each lie one after the other here, [B+total, H]: the
-	// gradients of what multiplies them need no copy.
-	all     *autodiff.Var
-	written int // rows
+	all     *autodiff.Var // of the hidden states, nil unless they are kept together
+	written int           // rows of it
 }
 
 // begin starts a layer at the state s of the batch.
 func (l *layer) begin(t *autodiff.Tape, p *packing, s state) steps {
-	batch := len(p.order)
 	if !p.even {
 		s = s.rows(t, p.order)
 	}
 	if s.h == nil {
-		s.h = t.Zero(batch, l.hidden())
+		s.h = t.Zero(len(p.order), l.hidden())
 	}
-	run := steps{layer: l, state: s, recurrent: autodiff.NewMask(t, s.h.Size(), l.RecurrentDropout)}
-	if t.Recording() && l.gated() {
-		run.all = t.New(batch+p.total, l.hidden())
-		run.h = run.next(t, batch)
-		rows := autodiff.Ints(t, batch)
-		for i := range rows {
-			rows[i] = int32(i)
-		}
-		autodiff.Scatter(t, run.h, s.h, rows)
-	}
-	return run
+	return steps{layer: l, state: s, recurrent: autodiff.NewMask(t, s.h.Size(), l.RecurrentDropout)}
 }
 
-// gated says that [gate] makes the hidden state.
-func (l *layer) gated() bool {
-	return l.kind != rnn && !l.resetBefore && (l.kind != lstm || !l.LayerNorm)
+// keepTogether has the hidden states of before the first step and of after each lie one
+// after the other, [B+total, H], so that the gradients of weights that multiply them need
+// no copy: all of those that read a step's whole state, and the others too where no row
+// ends before the rest.
+func (s *steps) keepTogether(t *autodiff.Tape, total int) {
+	if s.kind == rnn || s.resetBefore || s.kind == lstm && s.LayerNorm {
+		return // not made by gate
+	}
+	batch, first := s.h.Dim(0), s.h
+	s.all = t.New(batch+total, s.hidden())
+	s.h = s.next(t, batch)
+	rows := autodiff.Ints(t, batch)
+	for i := range rows {
+		rows[i] = int32(i)
+	}
+	autodiff.Scatter(t, s.h, first, rows)
 }
 
 // next is where the hidden states of n rows go.

@@ -256,8 +256,7 @@ func (d *decoder) unroll(t *autodiff.Tape, s *decoderState, target components.Se
 		}
 		decoded.States = x
 		if d.attention != nil {
-			decoded.States = t.New(x.Rows(), d.OutputSize())
-			decoded.Context, decoded.Weights = d.attend(t, x, target.Spans, &s.prepared, decoded.States)
+			decoded.States, decoded.Context, decoded.Weights = d.attend(t, x, target.Spans, &s.prepared, nil)
 		}
 	}
 	decoded.States = d.top().dropout.apply(t, decoded.States, target.Spans)
@@ -266,12 +265,15 @@ func (d *decoder) unroll(t *autodiff.Tape, s *decoderState, target components.Se
 }
 
 // attend turns outputs x [Σ lengths, H] of the top layer into attentional states, which
-// it writes.
-func (d *decoder) attend(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory *components.Prepared, attentional *autodiff.Var) (context, weights *autodiff.Var) {
+// it writes to into unless that is nil.
+func (d *decoder) attend(t *autodiff.Tape, x *autodiff.Var, spans autodiff.Spans, memory *components.Prepared, into *autodiff.Var) (attentional, context, weights *autodiff.Var) {
 	context, weights = d.attention.Attend(t, x, spans, memory)
+	if attentional = into; into == nil {
+		attentional = t.New(x.Rows(), d.OutputSize())
+	}
 	w := d.combine.Weight
 	autodiff.WriteLinear(t, attentional, context, autodiff.Columns{Var: w}, nil)
 	autodiff.AddLinear(t, attentional, x, autodiff.Columns{Var: w, From: context.Dim(1)})
 	autodiff.ActivateInPlace(t, attentional, autodiff.TanhActivation)
-	return context, weights
+	return attentional, context, weights
 }

@@ -25,6 +25,9 @@ func (d *decoder) feed(t *autodiff.Tape, s *decoderState, x *autodiff.Var, p *pa
 	for i := range d.stack {
 		l := d.stack[i].directions[0]
 		f := fedLayer{steps: l.begin(t, p, s.layers[i]), bias: l.inputBias(t)}
+		if t.Recording() {
+			f.keepTogether(t, p.total)
+		}
 		if i > 0 {
 			f.mask = autodiff.NewMask(t, batch*l.weightIH.Dim(1), d.stack[i-1].dropout.sequence)
 		}
@@ -62,8 +65,7 @@ func (d *decoder) feed(t *autodiff.Tape, s *decoderState, x *autodiff.Var, p *pa
 		var context, w *autodiff.Var
 		*memory = memory.First(n)
 		at := int(p.starts[step])
-		s.fed = attentional.Part(at, n)
-		context, w = d.attend(t, top, single.First(n), memory, s.fed)
+		s.fed, context, w = d.attend(t, top, single.First(n), memory, attentional.Part(at, n))
 		index := p.index[0][at:][:n]
 		autodiff.Scatter(t, states, s.fed, index)
 		if contexts != nil {
