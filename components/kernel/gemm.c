@@ -138,6 +138,7 @@ int exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const fl
 		int64_t nj = min64(n - j, block_n), p = 0;
 		do {
 			t.k = min64(k - p, block_k);
+			t.more = k + rest - p > t.k;
 			t.from = accumulate || p > 0 ? EXP_FROM_C : bias ? EXP_FROM_BIAS : EXP_FROM_ZERO;
 			const float *bp;
 			if (how_b == EXP_B_PACKED) {
@@ -151,15 +152,16 @@ int exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const fl
 			for (int64_t i = 0; i < m; i += block_m) {
 				const int64_t mi = min64(m - i, block_m);
 				const float *ap = a + i * row_a + p * step_a;
-				if (i + mi < m) {
+				if (how_a == EXP_A_STORED && !fetch) {
+					ahead.rows = 0;
+				} else if (i + mi < m) {
 					ahead = part_of(trans_a, ap + mi * row_a, lda, min64(m - i - mi, block_m), t.k);
-				} else { // the first rows again, of the indices that come next
-					int64_t after = min64(k + rest - p - t.k, block_k);
-					ahead = part_of(trans_a, after > 0 ? a + (p + t.k) * step_a : NULL, lda, min64(m, block_m), after);
-				}
-				if (how_a == EXP_A_STORED) {
-					if (!fetch) ahead.rows = 0;
+				} else if (t.more) { // the first rows again, of the indices that come next
+					ahead = part_of(trans_a, a + (p + t.k) * step_a, lda, min64(m, block_m), min64(k + rest - p - t.k, block_k));
 				} else {
+					ahead.rows = 0;
+				}
+				if (how_a != EXP_A_STORED) {
 					if (how_a == EXP_A_PACK) {
 						struct exp_ahead part = part_of(trans_a, ap, lda, mi, t.k);
 						part.packed = places, part.ld_packed = ld_packed;

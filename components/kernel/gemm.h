@@ -66,6 +66,7 @@ struct exp_block {
 	int64_t panel_b;       // from one panel of B to the next
 	int64_t ldc;
 	int from;
+	int more;   // of the summed indices come after these
 	int padded; // B may be read up to the end of a panel
 	struct exp_ahead *ahead; // NULL: nothing
 };

@@ -194,9 +194,12 @@ void exp_multiply_block_avx512(const struct exp_block *t, int64_t m, int64_t n, 
 		tile_func *const *const of = tiles[(cols + EXP_PANEL - 1) / EXP_PANEL];
 		const float *panel = b + j / EXP_PANEL * t->panel_b, *ai = a;
 		float *ci = c + j;
-		// After the last panels come the first: after the last rows of A those of the indices
-		// that are summed next; the others are in the cache by then.
-		struct panels next = {j + cols < n ? panel + most * t->panel_b : b + t->k * t->row_b, t->k, pace};
+		struct panels next = {.pace = pace};
+		if (j + cols < n) {
+			next.row = panel + most * t->panel_b, next.rows = t->k;
+		} else if (t->more) { // the first of the indices that are summed next
+			next.row = b + t->k * t->row_b, next.rows = t->k;
+		}
 		for (int64_t i = 0; i < parts; i++) {
 			const int64_t rows = height + (i < taller);
 			of[rows](t, cols, ai, panel, ci, bias ? bias + j : NULL, &next);
