@@ -16,7 +16,7 @@ enum {
 	// A packed block of A, and of a transposed one, whose rows fall in all sets of the cache.
 	EXP_LD_A = EXP_BLOCK_K + 16,
 	EXP_LD_TRANSPOSED_A = EXP_BLOCK_M + 16,
-	EXP_PACKED_A = EXP_BLOCK_K * EXP_LD_TRANSPOSED_A,             // floats of such a block, at least
+	EXP_PACKED_A = EXP_BLOCK_K * EXP_LD_TRANSPOSED_A,           // floats of such a block, at most
 	EXP_SCRATCH = EXP_BLOCK_K * EXP_BLOCK_N + 2 * EXP_PACKED_A, // floats that exp_gemm packs into
 };
 
@@ -66,8 +66,8 @@ struct exp_block {
 	int64_t panel_b;       // from one panel of B to the next
 	int64_t ldc;
 	int from;
-	int more;   // of the summed indices come after these
-	int padded; // B may be read up to the end of a panel
+	int more;                // summed indices come after these
+	int padded;              // B may be read up to the end of a panel
 	struct exp_ahead *ahead; // NULL: nothing
 };
 

@@ -56,8 +56,8 @@ extern int exp_path;
 
 // exp_far says that it takes long to get back what the second-level cache has lost, but
 // that it holds much: products and additive attention fetch ahead, and products copy
-// less. exp_is_far reports it of this
-// processor: Intel's servers have 2 MiB of that cache a core, with the next 70 ns behind.
+// less. exp_is_far reports it of this processor: Intel's servers have 2 MiB of that cache
+// a core, with the next 70 ns behind.
 extern int exp_far;
 int exp_is_far(void);
 
