@@ -152,16 +152,87 @@ static EXP_AVX2 int64_t find_avx2(int64_t n, const float *x, float value) {
 	return 0;
 }
 
-static EXP_AVX512 float largest_avx512(int64_t n, const float *x) {
-	__m512 top = _mm512_set1_ps(-INFINITY);
-	EXP_VECTORS(j, n, { // max returns its second operand where one is a NaN
-		top = _mm512_mask_max_ps(top, some, _mm512_maskz_loadu_ps(some, x + j), top);
-	});
-	__m256 m = _mm256_max_ps(_mm512_castps512_ps256(top), _mm512_extractf32x8_ps(top, 1));
+EXP_INLINE EXP_AVX512 float largest_of(__m512 v) {
+	__m256 m = _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
 	__m128 h = _mm_max_ps(_mm256_castps256_ps128(m), _mm256_extractf128_ps(m, 1));
 	h = _mm_max_ps(h, _mm_movehl_ps(h, h));
 	h = _mm_max_ss(h, _mm_movehdup_ps(h));
 	return _mm_cvtss_f32(h);
+}
+
+static EXP_AVX512 float largest_avx512(int64_t n, const float *x) {
+	const __m512 least = _mm512_set1_ps(-INFINITY);
+	__m512 top[4] = {least, least, least, least}; // max returns its second operand where one is a NaN
+	for (; n >= 4 * EXP_LANES; n -= 4 * EXP_LANES, x += 4 * EXP_LANES) {
+		EXP_UNROLL(4)
+		for (int l = 0; l < 4; l++) top[l] = _mm512_max_ps(_mm512_loadu_ps(x + EXP_LANES * l), top[l]);
+	}
+	EXP_VECTORS(j, n, { top[0] = _mm512_mask_max_ps(top[0], some, _mm512_maskz_loadu_ps(some, x + j), top[0]); });
+	return largest_of(_mm512_max_ps(_mm512_max_ps(top[0], top[1]), _mm512_max_ps(top[2], top[3])));
+}
+
+static EXP_AVX512 int64_t find_avx512(int64_t n, const float *x, float value) {
+	const __m512 v = _mm512_set1_ps(value);
+	EXP_VECTORS(j, n, {
+		__mmask16 equal = _mm512_mask_cmp_ps_mask(some, _mm512_maskz_loadu_ps(some, x + j), v, _CMP_EQ_OQ);
+		if (equal) return j + __builtin_ctz(equal);
+	});
+	return 0;
+}
+
+// store_first stores the first n of sixteen elements. A masked store would do, but for
+// what lies after them: a load of the next row waits for all that it might have written.
+EXP_INLINE EXP_AVX512 void store_first(float *dst, __m512 v, int64_t n) {
+	if (n < 8) {
+		exp_store_first(dst, _mm512_castps512_ps256(v), n);
+		return;
+	}
+	_mm256_storeu_ps(dst, _mm512_castps512_ps256(v));
+	exp_store_first(dst + 8, _mm512_extractf32x8_ps(v, 1), n - 8);
+}
+
+// SHORT is how many vectors a row may have to stay in registers.
+enum { SHORT = 4 };
+
+// short_row is exp_softmax_row of a row that so many vectors hold. Going through memory for
+// each part would take several times as long.
+EXP_INLINE EXP_AVX512 void short_row(const int vectors, int64_t n, float *x, float scale, float *top, float *inverse) {
+	const __mmask16 rest = exp_first(n - EXP_LANES * (vectors - 1));
+	__m512 v[SHORT], most = _mm512_set1_ps(-INFINITY), sum = _mm512_setzero_ps();
+	EXP_UNROLL(4)
+	for (int l = 0; l < vectors; l++) {
+		const __mmask16 some = l < vectors - 1 ? 0xffff : rest;
+		v[l] = _mm512_mul_ps(_mm512_maskz_loadu_ps(some, x + EXP_LANES * l), _mm512_set1_ps(scale));
+		most = _mm512_mask_max_ps(most, some, v[l], most);
+	}
+	*top = largest_of(most);
+	EXP_UNROLL(4)
+	for (int l = 0; l < vectors; l++) {
+		v[l] = exp_exp16(_mm512_sub_ps(v[l], _mm512_set1_ps(*top)));
+		sum = _mm512_mask_add_ps(sum, l < vectors - 1 ? 0xffff : rest, sum, v[l]);
+	}
+	*inverse = 1 / exp_join_avx512(sum);
+	EXP_UNROLL(4)
+	for (int l = 0; l < vectors; l++) {
+		v[l] = _mm512_mul_ps(v[l], _mm512_set1_ps(*inverse));
+		if (l < vectors - 1) {
+			_mm512_storeu_ps(x + EXP_LANES * l, v[l]);
+		} else {
+			store_first(x + EXP_LANES * l, v[l], n - EXP_LANES * l);
+		}
+	}
+}
+
+static EXP_AVX512 void short_avx512(int64_t n, float *x, float scale, float *top, float *inverse) {
+	if (n <= EXP_LANES) {
+		short_row(1, n, x, scale, top, inverse);
+	} else if (n <= 2 * EXP_LANES) {
+		short_row(2, n, x, scale, top, inverse);
+	} else if (n <= 3 * EXP_LANES) {
+		short_row(3, n, x, scale, top, inverse);
+	} else {
+		short_row(4, n, x, scale, top, inverse);
+	}
 }
 
 static EXP_AVX512 float exp_sum_avx512(int64_t n, float *dst, const float *x, float top) {
@@ -208,21 +279,27 @@ float exp_largest(int64_t n, const float *x) { return EXP_CALL_WIDE(largest, n, 
 
 float exp_exp_sum(int64_t n, float *dst, const float *x, float top) { return EXP_CALL_WIDE(exp_sum, n, dst, x, top); }
 
+void exp_softmax_row(int64_t n, float *x, float scale, float *top, float *inverse) {
+#ifdef EXP_X86
+	if (exp_path == EXP_PATH_AVX512 && n > 0 && n <= SHORT * EXP_LANES) {
+		short_avx512(n, x, scale, top, inverse);
+		return;
+	}
+#endif
+	if (scale != 1) EXP_CALL_WIDE(scale, n, x, scale);
+	*top = exp_largest(n, x);
+	*inverse = 1 / exp_exp_sum(n, x, x, *top);
+	EXP_CALL_WIDE(scale, n, x, *inverse);
+}
+
 void exp_softmax_rows(int64_t rows, int64_t n, float *x, int64_t ld, const int32_t *valid) {
 	for (int64_t r = 0; r < rows; r++, x += ld) {
 		int64_t count = valid == NULL ? n : valid[r] > 0 ? valid[r] : 0;
 		memset(x + count, 0, (size_t)(n - count) * sizeof *x);
 		if (count == 0) continue;
-		float sum = exp_exp_sum(count, x, x, exp_largest(count, x));
-		EXP_CALL_WIDE(scale, count, x, 1 / sum);
+		float top, inverse;
+		exp_softmax_row(count, x, 1, &top, &inverse);
 	}
-}
-
-void exp_softmax_row(int64_t n, float *x, float scale, float *top, float *inverse) {
-	EXP_CALL_WIDE(scale, n, x, scale);
-	*top = exp_largest(n, x);
-	*inverse = 1 / exp_exp_sum(n, x, x, *top);
-	EXP_CALL_WIDE(scale, n, x, *inverse);
 }
 
 void exp_softmax_row_again(int64_t n, float *x, float scale, float top, float inverse) {
@@ -242,5 +319,5 @@ void exp_log_softmax_rows(int64_t rows, int64_t n, float *dst, const float *x) {
 }
 
 void exp_argmax_rows(int64_t rows, int64_t v, const float *x, int32_t *dst) {
-	for (int64_t r = 0; r < rows; r++, x += v) dst[r] = (int32_t)EXP_CALL(find, v, x, exp_largest(v, x));
+	for (int64_t r = 0; r < rows; r++, x += v) dst[r] = (int32_t)EXP_CALL_WIDE(find, v, x, exp_largest(v, x));
 }
