@@ -22,6 +22,26 @@ static int64_t visible(const struct exp_attention *t, const struct exp_attention
 	return t->causal ? min64(r->keys, i + 1) : r->keys;
 }
 
+// attend_one is exp_attention of a sequence of one query, as a step of decoding has it: each
+// head has little to do, and much to wait for. So scores, softmax and context are computed
+// of some heads together, for the processor to go on with another head meanwhile.
+static void attend_one(const struct exp_attention *t, const struct exp_attention_rows *r, const float *q, const float *k,
+                       const float *v, float *y, float *stats, float *packed, float *w) {
+	const int64_t size = t->key_size, width = t->value_size, keys = visible(t, r, 0), ld = ld_scores(r->keys);
+	q += r->query * t->ld_q, k += r->key * t->ld_k, v += r->key * t->ld_v, y += r->query * t->ld_y;
+	stats += r->query * t->heads * 2;
+	for (int64_t from = 0; from < t->heads; from += EXP_ATTENTION_BLOCK) {
+		const int64_t to = min64(from + EXP_ATTENTION_BLOCK, t->heads);
+		for (int64_t n = from; n < to; n++) {
+			exp_multiply_row(keys, size, q + n * size, k + n * size, t->ld_k, w + (n - from) * ld, packed);
+		}
+		for (int64_t n = from; n < to; n++) exp_softmax_row(keys, w + (n - from) * ld, t->scale, stats + 2 * n, stats + 2 * n + 1);
+		for (int64_t n = from; n < to; n++) {
+			exp_multiply_rows(0, EXP_FROM_ZERO, 1, width, keys, w + (n - from) * ld, ld, v + n * width, t->ld_v, y + n * width, t->ld_y);
+		}
+	}
+}
+
 void exp_attention(const struct exp_attention *t, int64_t sequences, const struct exp_attention_rows *rows,
                    const float *q, const float *k, const float *v, float *y, float *stats, float *scratch) {
 	const int64_t size = t->key_size, width = t->value_size;
@@ -29,6 +49,10 @@ void exp_attention(const struct exp_attention *t, int64_t sequences, const struc
 		const struct exp_attention_rows *r = rows + s;
 		const int64_t ld = ld_scores(r->keys);
 		float *packed = scratch, *w = packed + exp_panels(r->keys) * EXP_PANEL * size;
+		if (r->queries == 1) {
+			attend_one(t, r, q, k, v, y, stats, packed, w);
+			continue;
+		}
 		for (int64_t n = 0; n < t->heads; n++) {
 			exp_pack(1, size, r->keys, k + r->key * t->ld_k + n * size, t->ld_k, packed, size);
 			for (int64_t i = 0; i < r->queries; i += EXP_ATTENTION_BLOCK) {

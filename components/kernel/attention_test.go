@@ -95,6 +95,35 @@ func TestAttentionEqualsReference(t *testing.T) {
 	}
 }
 
+// A sequence of one query has a way of its own: some heads at a time, keys by panels.
+func TestAttentionOfOneQuery(t *testing.T) {
+	for _, path := range nativePaths {
+		t.Run(path.String(), func(t *testing.T) {
+			usePath(t, path)
+			rng := rand.New(rand.NewPCG(49, 50))
+			for i, keys := range []int{0, 1, 3, 4, 5, 8, 9, 15, 16, 17, 20, 31, 32, 33, 63, 64, 65, 200} {
+				for _, size := range []int{1, 4, 16, 17, 40} {
+					heads := []int{1, 4, attentionBlock, attentionBlock + 1}[(i+size)%4]
+					s := &AttentionShape{Heads: heads, KeySize: size, ValueSize: size + 1, LdQ: heads * size, LdK: heads*size + 3, LdV: heads*size + heads, LdY: heads*size + heads,
+						Scale: 0.5, Causal: i%5 == 4, MaxKeys: keys + 1}
+					rows := []AttentionRows{{0, 1, 1, int32(keys)}, {1, 1, int32(keys) + 1, int32(keys) + 1}}
+					q, k, v := randomSlice[float32](rng, 2*s.LdQ), randomSlice[float32](rng, (2*keys+2)*s.LdK), randomSlice[float32](rng, (2*keys+2)*s.LdV)
+					got, gotStats := randomSlice[float32](rng, 2*s.LdY), make([]float32, 2*heads*2)
+					want, wantStats, scratch := slices.Clone(got), slices.Clone(gotStats), make([]float32, s.Scratch(false))
+					Attention(s, rows, q, k, v, got, gotStats, scratch)
+					for _, r := range rows {
+						for n := range heads {
+							attentionReference(s, r, n, q, k, v, want, wantStats, scratch)
+						}
+					}
+					same(t, "Attention", i, got, want)
+					same(t, "Attention's stats", i, gotStats, wantStats)
+				}
+			}
+		})
+	}
+}
+
 // TestAttentionByParts holds attention equal to the products and the softmax that
 // it fuses, which the order of sums does not tell apart.
 func TestAttentionByParts(t *testing.T) {
@@ -171,7 +200,7 @@ func BenchmarkAttention(b *testing.B) {
 	for _, c := range []struct {
 		name              string
 		batch, T, S, size int
-	}{{"train/16", 64, 20, 20, 16}, {"train/64", 64, 20, 20, 64}, {"step/16", 64, 1, 20, 16}, {"long/64", 1, 4096, 4096, 64}} {
+	}{{"train/16", 64, 20, 20, 16}, {"train/64", 64, 20, 20, 64}, {"step/16", 64, 1, 20, 16}, {"step/64", 64, 1, 20, 64}, {"long/64", 1, 4096, 4096, 64}} {
 		const heads = 4
 		width := heads * c.size
 		s := &AttentionShape{Heads: heads, KeySize: c.size, ValueSize: c.size, LdQ: width, LdK: width, LdV: width, LdY: width, Scale: 0.25, MaxKeys: c.S}

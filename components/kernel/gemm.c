@@ -105,6 +105,17 @@ void exp_pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, floa
 	pack(trans, k, n, b, ldb, dst, panel);
 }
 
+void exp_multiply_row(int64_t n, int64_t k, const float *a, const float *b, int64_t ldb, float *c, float *packed) {
+#ifdef EXP_X86
+	if (exp_path == EXP_PATH_AVX512) { // which transposes in registers
+		exp_multiply_row_avx512(n, k, a, b, ldb, c);
+		return;
+	}
+#endif
+	pack(1, k, n, b, ldb, packed, k);
+	exp_multiply_packed(1, n, k, a, k, packed, c, n);
+}
+
 // part_of is rows by k of A, which start at a, as it is stored.
 static struct exp_ahead part_of(int trans_a, const float *a, int64_t lda, int64_t rows, int64_t k) {
 	struct exp_ahead part = {.next = a, .ld = lda, .rows = trans_a ? k : rows, .cols = trans_a ? rows : k};

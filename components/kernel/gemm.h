@@ -92,6 +92,10 @@ EXP_INLINE void exp_multiply_packed(int64_t m, int64_t n, int64_t k, const float
 	exp_multiply_block(&t, m, n, a, b, c, NULL);
 }
 
+// exp_multiply_row is C[1,N] = A[1,K] Bᵀ, B stored [N,K]. C has room for whole panels, and
+// packed [panels, K, EXP_PANEL] for those of B.
+void exp_multiply_row(int64_t n, int64_t k, const float *a, const float *b, int64_t ldb, float *c, float *packed);
+
 // exp_multiply_rows is C[M,N] = A[M,K] B[K,N], or with trans_a of A stored [K,M],
 // or C += from EXP_FROM_C, all of k in one block.
 EXP_INLINE void exp_multiply_rows(int trans_a, int from, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
@@ -124,5 +128,7 @@ void exp_transpose_portable(int64_t rows, int64_t cols, const float *src, int64_
 // exp_pack_transposed_avx512 makes a panel [k, EXP_PANEL] of rows of k elements,
 // at most EXP_PANEL, and fills it up with zeros.
 void exp_pack_transposed_avx512(int64_t rows, int64_t k, const float *src, int64_t lds, float *dst);
+
+void exp_multiply_row_avx512(int64_t n, int64_t k, const float *a, const float *b, int64_t ldb, float *c);
 
 #endif

@@ -209,12 +209,13 @@ void exp_multiply_block_avx512(const struct exp_block *t, int64_t m, int64_t n, 
 	}
 }
 
-// pack_16 makes 16 rows of a panel of the cols columns of as many rows as fill
-// groups of four; the constant groups spares the work of those that are not there.
-EXP_INLINE EXP_AVX512 void pack_16(const int groups, int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst) {
+// transpose_16 makes 16 columns of the cols first elements of as many rows as fill groups
+// of four: r[i] is element i of each, and what is not there is zero. The constant groups
+// spares the work of those that are not there.
+EXP_INLINE EXP_AVX512 void transpose_16(const int groups, int64_t rows, int64_t cols, const float *src, int64_t lds, __m512 r[16]) {
 	const __mmask16 some = (__mmask16)(0xffff >> (16 - cols));
 	const __m512 zero = _mm512_setzero_ps();
-	__m512 r[16], s[16];
+	__m512 s[16];
 	EXP_UNROLL(16)
 	for (int i = 0; i < 4 * groups; i++) r[i] = i < rows ? _mm512_maskz_loadu_ps(some, src + i * lds) : zero;
 	EXP_UNROLL(4)
@@ -240,8 +241,14 @@ EXP_INLINE EXP_AVX512 void pack_16(const int groups, int64_t rows, int64_t cols,
 		r[i] = _mm512_shuffle_f32x4(a, b, 0x88), r[i + 4] = _mm512_shuffle_f32x4(a, b, 0xdd);
 		r[i + 8] = _mm512_shuffle_f32x4(c, d, 0x88), r[i + 12] = _mm512_shuffle_f32x4(c, d, 0xdd);
 	}
+}
+
+// pack_16 makes 16 rows of a panel of the cols columns of as many rows.
+EXP_INLINE EXP_AVX512 void pack_16(const int groups, int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst) {
+	__m512 r[16];
+	transpose_16(groups, rows, cols, src, lds, r);
 	if (cols == 16) {
-	EXP_UNROLL(16)
+		EXP_UNROLL(16)
 		for (int i = 0; i < 16; i++) _mm512_storeu_ps(dst + i * EXP_PANEL, r[i]);
 		return;
 	}
@@ -263,6 +270,36 @@ EXP_AVX512 void exp_pack_transposed_avx512(int64_t rows, int64_t k, const float 
 		} else {
 			pack_16(4, 16, cols, src, lds, dst);
 		}
+	}
+}
+
+// dot_16 adds to sum the products of the cols first elements of a with those of each row.
+EXP_INLINE EXP_AVX512 __m512 dot_16(const int groups, int64_t rows, int64_t cols, const float *a, const float *b, int64_t ldb, __m512 sum) {
+	__m512 r[16];
+	transpose_16(groups, rows, cols, b, ldb, r);
+	EXP_UNROLL(16)
+	for (int i = 0; i < 16; i++) {
+		if (i < cols) sum = _mm512_fmadd_ps(_mm512_set1_ps(a[i]), r[i], sum);
+	}
+	return sum;
+}
+
+EXP_AVX512 void exp_multiply_row_avx512(int64_t n, int64_t k, const float *a, const float *b, int64_t ldb, float *c) {
+	for (int64_t j = 0; j < n; j += EXP_PANEL, b += EXP_PANEL * ldb, c += EXP_PANEL) {
+		const int64_t rows = n - j < EXP_PANEL ? n - j : EXP_PANEL;
+		__m512 sum = _mm512_setzero_ps();
+		int64_t p = 0;
+		if (rows == EXP_PANEL) {
+			for (; p + 16 <= k; p += 16) sum = dot_16(4, 16, 16, a + p, b + p, ldb, sum);
+			if (p < k) sum = dot_16(4, 16, k - p, a + p, b + p, ldb, sum);
+		} else if (rows > 8) {
+			for (; p < k; p += 16) sum = dot_16(4, rows, k - p < 16 ? k - p : 16, a + p, b + p, ldb, sum);
+		} else if (rows > 4) {
+			for (; p < k; p += 16) sum = dot_16(2, rows, k - p < 16 ? k - p : 16, a + p, b + p, ldb, sum);
+		} else {
+			for (; p < k; p += 16) sum = dot_16(1, rows, k - p < 16 ? k - p : 16, a + p, b + p, ldb, sum);
+		}
+		_mm512_storeu_ps(c, sum);
 	}
 }
 
