@@ -43,6 +43,11 @@ static void backward_portable(int64_t t, int64_t s, int64_t a, int64_t lda, cons
 	}
 }
 
+// fetching is what to fetch meanwhile: stretches of memory from at to end.
+struct fetching {
+	const float *at[3], *end[3];
+};
+
 #ifdef EXP_X86
 
 EXP_INLINE EXP_AVX2 float score8(int64_t a, const float *q, const float *k, const float *v) {
@@ -141,15 +146,25 @@ static EXP_AVX512 void scores_avx512(int64_t t, int64_t s, int64_t a, const floa
 	scores_fetching_avx512(t, s, a, q, k, v, scores, ld, 0, NULL, NULL);
 }
 
+// WIDTH is how many vectors a strip holds, for enough independent tanh.
+enum { WIDTH = 4 };
+
+// fetch_some fetches as many lines of each stretch as a strip reads with a key.
+EXP_INLINE void fetch_some(struct fetching *f) {
+	for (int i = 0; i < 3; i++) {
+		for (int n = 0; n < WIDTH && f->at[i] < f->end[i]; n++, f->at[i] += EXP_LANES) __builtin_prefetch(f->at[i], 0, 2);
+	}
+}
+
 // backward_strip is the part of the columns from 0 on that vectors vectors hold,
 // the last perhaps in part: see backward_columns. The wider a strip is, the fewer
 // times the keys are walked through.
 EXP_INLINE EXP_AVX512 void backward_strip(const int vectors, int64_t cols, int64_t t, int64_t s, int64_t lda, const float *q,
                                           const float *k, const float *v, const float *dscores, int64_t ld, float *dq,
-                                          float *dk, float *dv) {
+                                          float *dk, float *dv, struct fetching *next) {
 #define SOME(l) (l < vectors - 1 ? 0xffff : exp_first(cols - EXP_LANES * l))
 #define LOAD(p, l) _mm512_maskz_loadu_ps(SOME(l), (p) + EXP_LANES * l)
-	__m512 weight_sum[4], query_sum[4];
+	__m512 weight_sum[WIDTH], query_sum[WIDTH];
 	EXP_UNROLL(4)
 	for (int l = 0; l < vectors; l++) weight_sum[l] = LOAD(dv, l);
 	for (int64_t i = 0; i < t; i++) {
@@ -159,10 +174,11 @@ EXP_INLINE EXP_AVX512 void backward_strip(const int vectors, int64_t cols, int64
 		for (int64_t j = 0; j < s; j++) {
 			float score = dscores[i * ld + j];
 			if (score == 0) continue;
+			fetch_some(next);
 			const __m512 d = _mm512_set1_ps(score);
 			const float *key = k + j * lda;
 			float *key_sum = dk + j * lda;
-			__m512 g[4]; // stored when all are there, for a store keeps loads that come after it where they are
+			__m512 g[WIDTH]; // stored when all are there, for a store keeps loads that come after it where they are
 			EXP_UNROLL(4)
 			for (int l = 0; l < vectors; l++) {
 				__m512 y = exp_tanh16(_mm512_add_ps(LOAD(query, l), LOAD(key, l)));
@@ -184,14 +200,14 @@ EXP_INLINE EXP_AVX512 void backward_strip(const int vectors, int64_t cols, int64
 }
 
 static EXP_AVX512 void backward_avx512(int64_t t, int64_t s, int64_t a, int64_t lda, const float *q, const float *k, const float *v,
-                                       const float *dscores, int64_t ld, float *dq, float *dk, float *dv) {
-	const int64_t strip = 4 * EXP_LANES;
+                                       const float *dscores, int64_t ld, float *dq, float *dk, float *dv, struct fetching *next) {
+	const int64_t strip = WIDTH * EXP_LANES;
 	int64_t x = 0;
 	for (; x + strip <= a; x += strip) {
-		backward_strip(4, strip, t, s, lda, q + x, k + x, v + x, dscores, ld, dq + x, dk + x, dv + x);
+		backward_strip(WIDTH, strip, t, s, lda, q + x, k + x, v + x, dscores, ld, dq + x, dk + x, dv + x, next);
 	}
 	for (; x < a; x += EXP_LANES) {
-		backward_strip(1, a - x, t, s, lda, q + x, k + x, v + x, dscores, ld, dq + x, dk + x, dv + x);
+		backward_strip(1, a - x, t, s, lda, q + x, k + x, v + x, dscores, ld, dq + x, dk + x, dv + x, next);
 	}
 }
 
@@ -202,9 +218,21 @@ void exp_additive_scores(int64_t t, int64_t s, int64_t a, const float *q, const 
 	EXP_CALL_WIDE(scores, t, s, a, q, k, v, scores, ld);
 }
 
+static void scores_backward(int64_t t, int64_t s, int64_t a, int64_t lda, const float *q, const float *k, const float *v, const float *dscores,
+                            int64_t ld, float *dq, float *dk, float *dv, struct fetching *next) {
+#ifdef EXP_X86
+	if (exp_path == EXP_PATH_AVX512) {
+		backward_avx512(t, s, a, lda, q, k, v, dscores, ld, dq, dk, dv, next);
+		return;
+	}
+#endif
+	EXP_CALL(backward, t, s, a, lda, q, k, v, dscores, ld, dq, dk, dv);
+}
+
 void exp_additive_scores_backward(int64_t t, int64_t s, int64_t a, int64_t lda, const float *q, const float *k, const float *v,
                                   const float *dscores, int64_t ld, float *dq, float *dk, float *dv) {
-	EXP_CALL_WIDE(backward, t, s, a, lda, q, k, v, dscores, ld, dq, dk, dv);
+	struct fetching none = {0};
+	scores_backward(t, s, a, lda, q, k, v, dscores, ld, dq, dk, dv, &none);
 }
 
 // scores_of computes the scores of the sequence at r, after which another comes if more;
@@ -236,10 +264,17 @@ void exp_additive_attention(int64_t a, int64_t d, int64_t sequences, const struc
 	}
 }
 
-void exp_additive_attention_backward(int64_t d, int64_t sequences, const struct exp_attention_rows *rows, const float *values,
-                                     const float *transposed, const float *w, const float *dy, float *dvalues, float *ds,
-                                     float *scratch) {
-	for (const struct exp_attention_rows *r = rows; r < rows + sequences; r++) {
+// next_of is what the backward pass of the sequence at r will read, for the one before to fetch.
+static struct fetching next_of(int64_t a, int64_t d, const struct exp_attention_rows *r, const float *k, const float *dk,
+                               const float *transposed) {
+	const int64_t keys = r->keys * a, at = r->key * a;
+	return (struct fetching){{k + at, dk + at, transposed}, {k + at + keys, dk + at + keys, transposed ? transposed + r->keys * d : NULL}};
+}
+
+void exp_additive_attention_backward(int64_t a, int64_t d, int64_t sequences, const struct exp_attention_rows *rows, const float *q,
+                                     const float *k, const float *v, const float *values, const float *transposed, const float *w,
+                                     const float *dy, float *ds, float *dq, float *dk, float *dv, float *dvalues, float *scratch) {
+	for (const struct exp_attention_rows *r = rows, *end = rows + sequences; r < end; r++) {
 		const int64_t m = r->queries, n = r->keys;
 		const float *dyr = dy + r->query * d;
 		if (dvalues) exp_multiply_rows(1, EXP_FROM_C, n, d, m, w, n, dyr, d, dvalues + r->key * d, d);
@@ -251,6 +286,11 @@ void exp_additive_attention_backward(int64_t d, int64_t sequences, const struct 
 				exp_gemm(0, 1, m, n, d, dyr, d, values + r->key * d, d, ds, n, NULL, 0, EXP_A_STORED, EXP_B_PACK, 0, scratch);
 			}
 			exp_softmax_rows_backward(m, n, ds, w, ds, n, 1);
+			if (dv) {
+				struct fetching next = {0};
+				if (exp_far && r + 1 < end) next = next_of(a, d, r + 1, k, dk, transposed);
+				scores_backward(m, n, a, a, q + r->query * a, k + r->key * a, v, ds, n, dq + r->query * a, dk + r->key * a, dv, &next);
+			}
 			ds += m * n;
 		}
 		w += m * n;

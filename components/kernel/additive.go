@@ -183,15 +183,22 @@ func AdditiveAttentionBackward[F Float](a, d int, sequences []AttentionRows, q, 
 		b := additiveAttentionBackward{
 			d: d, sequences: sequences, values: ptr(values), transposed: ptr(transposed), w: ptr(w), dy: ptr(dy), dvalues: ptr(dvalues), ds: ptr(ds),
 		}
-		if apart(sequences) {
-			additiveAttentionBackwards.parallel(len(sequences), 2*scores*d/multiplyAddsPerNanosecond, b)
-		} else {
+		gradients := additiveGradient{
+			a: a, sequences: sequences, q: ptr(q), k: ptr(k), v: ptr(v), ds: ptr(ds), dq: ptr(dq), dk: ptr(dk), dv: ptr(dv),
+		}
+		nanoseconds := 2 * scores * d / multiplyAddsPerNanosecond
+		switch {
+		case dv != nil && Threads() == 1: // else the sequences would add to dv at once
+			b.gradients = gradients
+			alone(len(sequences), nanoseconds+scores*a, b)
+			return
+		case apart(sequences):
+			additiveAttentionBackwards.parallel(len(sequences), nanoseconds, b)
+		default:
 			b.Range(0, len(sequences))
 		}
 		if dv != nil {
-			additiveGradients.parallel(units(a, unitColumns), scores*a, additiveGradient{
-				a: a, sequences: sequences, q: ptr(q), k: ptr(k), v: ptr(v), ds: ptr(ds), dq: ptr(dq), dk: ptr(dk), dv: ptr(dv),
-			})
+			additiveGradients.parallel(units(a, unitColumns), scores*a, gradients)
 		}
 		return
 	}
@@ -234,6 +241,7 @@ type additiveAttentionBackward struct {
 	d                                      int
 	sequences                              []AttentionRows
 	values, transposed, w, dy, dvalues, ds *C.float
+	gradients                              additiveGradient // zero: the gradients of the scores alone
 }
 
 // Range computes sequences.
@@ -244,8 +252,9 @@ func (x additiveAttentionBackward) Range(from, to int) {
 	first, keys := ScoresOf(x.sequences[:from]), keysOf(x.sequences[:from])
 	s := scratchPool.Get().(*scratch)
 	defer scratchPool.Put(s)
-	C.exp_additive_attention_backward(C.int64_t(x.d), C.int64_t(to-from), attentionRows(x.sequences[from:]), x.values,
-		at(x.transposed, keys*x.d), at(x.w, first), x.dy, x.dvalues, at(x.ds, first), &s[0])
+	g := &x.gradients
+	C.exp_additive_attention_backward(C.int64_t(g.a), C.int64_t(x.d), C.int64_t(to-from), attentionRows(x.sequences[from:]), g.q, g.k, g.v, x.values,
+		at(x.transposed, keys*x.d), at(x.w, first), x.dy, at(x.ds, first), g.dq, g.dk, g.dv, x.dvalues, &s[0])
 }
 
 // keysOf is how many keys the sequences have together.
