@@ -254,11 +254,13 @@ func (op *valuesSumOp[F]) Backward() {
 	if op.dy == nil {
 		return
 	}
-	D, S, dvalues := op.values.Dim(-1), op.longest, Grad[F](op.values)
-	for _, r := range op.sequences {
+	D, S := op.values.Dim(-1), op.longest
+	products := newProducts(op.tape, len(op.sequences))
+	for i, r := range op.sequences {
 		row := int(r.Query)
-		kernel.Gemm(true, false, int(r.Keys), D, int(r.Queries), op.weights[row*S:], S, op.dy[row*D:], D, dvalues[int(r.Key)*D:], D, nil, true)
+		products[i] = product(int(r.Keys), D, int(r.Queries), row*S, row*D, int(r.Key)*D)
 	}
+	kernel.GemmBatch(true, false, products, op.weights, S, op.dy, D, Grad[F](op.values), D, true)
 	giveBack(op.tape, op.weights)
 	giveBack(op.tape, op.dy)
 	giveBack(op.tape, op.transposed)

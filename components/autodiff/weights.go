@@ -2,6 +2,7 @@ package autodiff
 
 import (
 	"fmt"
+	"unsafe"
 
 	"exp/components/kernel"
 )
@@ -36,6 +37,30 @@ func (g grid) each(f func(at, head int, r kernel.AttentionRows)) {
 	}
 }
 
+// products is one for each head of each sequence that f returns, in the tape's memory.
+func (g grid) products(t *Tape, f func(at, head int, r kernel.AttentionRows) kernel.Product) []kernel.Product {
+	products := newProducts(t, g.queries.Batch()*g.heads)
+	n := 0
+	g.each(func(at, head int, r kernel.AttentionRows) {
+		products[n] = f(at, head, r)
+		n++
+	})
+	return products[:n]
+}
+
+func newProducts(t *Tape, n int) []kernel.Product {
+	const size = int(unsafe.Sizeof(kernel.Product{})) / 4
+	if n == 0 {
+		return nil
+	}
+	return unsafe.Slice((*kernel.Product)(unsafe.Pointer(unsafe.SliceData(Ints(t, n*size)))), n)
+}
+
+// product is one of [M,K] and [K,N], whose operands begin at a, b and c.
+func product(m, n, k, a, b, c int) kernel.Product {
+	return kernel.Product{M: int64(m), N: int64(n), K: int64(k), A: int64(a), B: int64(b), C: int64(c)}
+}
+
 // check panics unless v is of this layout.
 func (g grid) check(op string, v *Var) {
 	if want := NewShape(g.queries.Batch(), g.heads, g.T, g.S); v.shape != want || g.keys.Batch() != g.queries.Batch() {
@@ -63,10 +88,11 @@ func dotScores[F kernel.Float](t *Tape, q, k Columns, queries, keys Spans, h Hea
 	g := newGrid(queries, keys, h.Num)
 	op := dotScoresOp[F]{q: q, k: k, scores: t.Zero(queries.Batch(), h.Num, g.T, g.S), grid: g, size: h.KeySize}
 	g.check("dot scores", op.scores)
-	g.each(func(at, head int, r kernel.AttentionRows) {
+	products := g.products(t, func(at, head int, r kernel.AttentionRows) kernel.Product {
 		T, S, atQ, atK := op.rows(head, r)
-		kernel.Gemm(false, true, T, S, op.size, columnsOf[F](q)[atQ:], q.width(), columnsOf[F](k)[atK:], k.width(), Values[F](op.scores)[at:], g.S, nil, false)
+		return product(T, S, op.size, atQ, atK, at)
 	})
+	kernel.GemmBatch(false, true, products, columnsOf[F](q), q.width(), columnsOf[F](k), k.width(), Values[F](op.scores), g.S, false)
 	if t.recording {
 		*Record[dotScoresOp[F]](t) = op
 	}
@@ -83,17 +109,21 @@ func (op *dotScoresOp[F]) Backward() {
 	if !op.scores.HasGrad() {
 		return
 	}
-	dq, dk, q, k := gradOf[F](op.q), gradOf[F](op.k), op.q, op.k
-	op.grid.each(func(at, head int, r kernel.AttentionRows) {
-		T, S, atQ, atK := op.rows(head, r)
-		ds := Grad[F](op.scores)[at:]
-		if dq != nil {
-			kernel.Gemm(false, false, T, op.size, S, ds, op.grid.S, columnsOf[F](k)[atK:], k.width(), dq[atQ:], q.width(), nil, true)
-		}
-		if dk != nil {
-			kernel.Gemm(true, false, S, op.size, T, ds, op.grid.S, columnsOf[F](q)[atQ:], q.width(), dk[atK:], k.width(), nil, true)
-		}
-	})
+	t, g, ds, q, k := op.scores.storage.tape, op.grid, Grad[F](op.scores), op.q, op.k
+	if dq := gradOf[F](q); dq != nil {
+		products := g.products(t, func(at, head int, r kernel.AttentionRows) kernel.Product {
+			T, S, atQ, atK := op.rows(head, r)
+			return product(T, op.size, S, at, atK, atQ)
+		})
+		kernel.GemmBatch(false, false, products, ds, g.S, columnsOf[F](k), k.width(), dq, q.width(), true)
+	}
+	if dk := gradOf[F](k); dk != nil {
+		products := g.products(t, func(at, head int, r kernel.AttentionRows) kernel.Product {
+			T, S, atQ, atK := op.rows(head, r)
+			return product(S, op.size, T, at, atQ, atK)
+		})
+		kernel.GemmBatch(true, false, products, ds, g.S, columnsOf[F](q), q.width(), dk, k.width(), true)
+	}
 }
 
 // AdditiveScores returns the scores [B, 1, T, S] of [AdditiveAttention].
@@ -212,14 +242,20 @@ func weightedSum[F kernel.Float](t *Tape, weights *Var, v Columns, queries, keys
 	g := newGrid(queries, keys, weights.Dim(1))
 	g.check("weighted sum", weights)
 	op := weightedSumOp[F]{weights, t.Zero(rows, g.heads*size), v, g, size}
-	g.each(func(at, head int, r kernel.AttentionRows) {
-		kernel.Gemm(false, false, int(r.Queries), size, int(r.Keys), Values[F](weights)[at:], g.S,
-			columnsOf[F](v)[int(r.Key)*v.width()+head*size:], v.width(), Values[F](op.context)[int(r.Query)*g.heads*size+head*size:], g.heads*size, nil, false)
+	products := g.products(t, func(at, head int, r kernel.AttentionRows) kernel.Product {
+		T, S, atV, atY := op.rows(head, r)
+		return product(T, size, S, at, atV, atY)
 	})
+	kernel.GemmBatch(false, false, products, Values[F](weights), g.S, columnsOf[F](v), v.width(), Values[F](op.context), g.heads*size, false)
 	if t.recording {
 		*Record[weightedSumOp[F]](t) = op
 	}
 	return op.context
+}
+
+// rows is the sizes of a sequence's weights, and where a head's values and contexts begin.
+func (op *weightedSumOp[F]) rows(head int, r kernel.AttentionRows) (T, S, atV, atY int) {
+	return int(r.Queries), int(r.Keys), int(r.Key)*op.v.width() + head*op.size, int(r.Query)*op.context.Dim(1) + head*op.size
 }
 
 // Backward: dw += dy vᵀ, dv += wᵀ dy.
@@ -227,15 +263,19 @@ func (op *weightedSumOp[F]) Backward() {
 	if !op.context.HasGrad() {
 		return
 	}
-	w, dw, dv, ld, v := Values[F](op.weights), Grad[F](op.weights), gradOf[F](op.v), op.context.Dim(1), op.v
-	op.grid.each(func(at, head int, r kernel.AttentionRows) {
-		T, S, S0 := int(r.Queries), int(r.Keys), op.grid.S
-		dy, atV := Grad[F](op.context)[int(r.Query)*ld+head*op.size:], int(r.Key)*v.width()+head*op.size
-		kernel.Gemm(false, true, T, S, op.size, dy, ld, columnsOf[F](v)[atV:], v.width(), dw[at:], S0, nil, true)
-		if dv != nil {
-			kernel.Gemm(true, false, S, op.size, T, w[at:], S0, dy, ld, dv[atV:], v.width(), nil, true)
-		}
+	t, g, dy, ld, v := op.context.storage.tape, op.grid, Grad[F](op.context), op.context.Dim(1), op.v
+	products := g.products(t, func(at, head int, r kernel.AttentionRows) kernel.Product {
+		T, S, atV, atY := op.rows(head, r)
+		return product(T, S, op.size, atY, atV, at)
 	})
+	kernel.GemmBatch(false, true, products, dy, ld, columnsOf[F](v), v.width(), Grad[F](op.weights), g.S, true)
+	if dv := gradOf[F](v); dv != nil {
+		products := g.products(t, func(at, head int, r kernel.AttentionRows) kernel.Product {
+			T, S, atV, atY := op.rows(head, r)
+			return product(S, op.size, T, at, atY, atV)
+		})
+		kernel.GemmBatch(true, false, products, Values[F](op.weights), g.S, dy, ld, dv, v.width(), true)
+	}
 }
 
 // PlaceWeights copies the weights of one step [n, N, 1, ...] to step step of all

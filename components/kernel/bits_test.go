@@ -290,6 +290,17 @@ var bitCases = map[string]func(n int, in func(int) []float32) []any{
 		}
 		return out
 	},
+	"GemmBatch": func(n int, in func(int) []float32) (out []any) {
+		for i := range 8 {
+			transA, transB, accumulate := i&1 != 0, i&2 != 0, i&4 != 0
+			ld := max(5, n)
+			c := in(3 * ld * ld)
+			products := []Product{{M: 5, N: int64(n), K: 3}, {M: int64(n), N: 2, K: 4, A: int64(ld), B: 1, C: int64(ld * ld)}, {M: 3, N: 4, K: int64(n), C: int64(2 * ld * ld)}}
+			GemmBatch(transA, transB, products, in((ld+5)*ld), ld, in((ld+5)*ld), ld, c, ld, accumulate)
+			out = append(out, c)
+		}
+		return out
+	},
 	"NewPacked": func(n int, in func(int) []float32) []any {
 		p := NewPacked(5, n, in(PackedSize(5, n)))
 		p.PackRows(2, 3, in(3*n), n)

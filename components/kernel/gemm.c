@@ -192,3 +192,24 @@ int exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const fl
 	}
 	return how_a;
 }
+
+void exp_gemm_batch(int trans_a, int trans_b, int64_t count, const struct exp_product *products, const float *a, int64_t lda,
+                    const float *b, int64_t ldb, float *c, int64_t ldc, int accumulate, float *scratch) {
+	struct exp_block t = {.row_a = trans_a ? 1 : lda, .step_a = trans_a ? lda : 1, .row_b = ldb, .panel_b = EXP_PANEL,
+	                      .ldc = ldc, .from = accumulate ? EXP_FROM_C : EXP_FROM_ZERO};
+	for (const struct exp_product *p = products; p < products + count; p++) {
+		const float *pa = a + p->a, *pb = b + p->b;
+		if (p->m == 0 || p->n == 0) continue;
+		if (p->m > EXP_BLOCK_M || p->n > EXP_BLOCK_N || p->k > EXP_BLOCK_K) {
+			exp_gemm(trans_a, trans_b, p->m, p->n, p->k, pa, lda, pb, ldb, c + p->c, ldc, NULL, accumulate, EXP_A_STORED,
+			         trans_b ? EXP_B_PACK : EXP_B_STORED, 0, scratch);
+			continue;
+		}
+		t.k = p->k;
+		if (trans_b) {
+			pack(1, p->k, p->n, pb, ldb, scratch, p->k);
+			pb = scratch, t.row_b = EXP_PANEL, t.panel_b = p->k * EXP_PANEL, t.padded = 1;
+		}
+		exp_multiply_block(&t, p->m, p->n, pa, pb, c + p->c, NULL);
+	}
+}

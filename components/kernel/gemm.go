@@ -33,6 +33,40 @@ func Gemm[F Float](transA, transB bool, m, n, k int, a []F, lda int, b []F, ldb 
 	gemmReference(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, bias, accumulate)
 }
 
+// Product is one of a batch: its sizes, and where its operands begin.
+type Product struct{ M, N, K, A, B, C int64 }
+
+// GemmBatch is [Gemm] of one product after the other, with operands in the same memory
+// and of the same leading dimensions. Without accumulate no two may have elements of C
+// in common.
+func GemmBatch[F Float](transA, transB bool, products []Product, a []F, lda int, b []F, ldb int, c []F, ldc int, accumulate bool) {
+	work := 0
+	for _, p := range products {
+		m, n, k := p.sizes()
+		if min(m, n, k) < 0 || p.A < 0 || p.B < 0 || p.C < 0 {
+			panic(fmt.Sprintf("kernel: GemmBatch: %+v: no number must be negative", p))
+		}
+		checkMatrix("GemmBatch", "A", transA, m, k, lda, len(a)-int(p.A))
+		checkMatrix("GemmBatch", "B", transB, k, n, ldb, len(b)-int(p.B))
+		checkMatrix("GemmBatch", "C", false, m, n, ldc, len(c)-int(p.C))
+		work += m * n * k
+	}
+	if nanoseconds := work / multiplyAddsPerNanosecond; native[F]() && nanoseconds < smallProduct*len(products) {
+		count(work, 1, 1)
+		gemmBatchNative(transA, transB, products, nanoseconds, ptr(a), lda, ptr(b), ldb, ptr(c), ldc, accumulate)
+		return
+	}
+	for _, p := range products {
+		m, n, k := p.sizes()
+		Gemm(transA, transB, m, n, k, from(a, p.A), lda, from(b, p.B), ldb, from(c, p.C), ldc, nil, accumulate)
+	}
+}
+
+func (p Product) sizes() (m, n, k int) { return int(p.M), int(p.N), int(p.K) }
+
+// from is x from element at on, nothing where there is none.
+func from[F Float](x []F, at int64) []F { return x[min(int(at), len(x)):] }
+
 // Packed is a [K,N] matrix laid out for the inner loop of products that have it
 // on their right: panels of 16 columns, the last filled up with zeros, each
 // panel holding its K rows one after the other. The zero value is empty.

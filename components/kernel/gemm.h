@@ -41,6 +41,16 @@ enum {
 int exp_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
              int64_t ldb, float *c, int64_t ldc, const float *bias, int accumulate, int how_a, int how_b, int64_t rest,
              float *scratch);
+
+// A product of a batch: its sizes, and where its operands begin.
+struct exp_product {
+	int64_t m, n, k, a, b, c;
+};
+
+// exp_gemm_batch is exp_gemm of so many small products. scratch is [EXP_SCRATCH].
+void exp_gemm_batch(int trans_a, int trans_b, int64_t count, const struct exp_product *products, const float *a, int64_t lda,
+                    const float *b, int64_t ldb, float *c, int64_t ldc, int accumulate, float *scratch);
+
 void exp_pack(int trans, int64_t k, int64_t n, const float *b, int64_t ldb, float *dst, int64_t panel);
 
 // Where the chain of an element of C starts.

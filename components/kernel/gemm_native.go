@@ -3,6 +3,8 @@ package kernel
 /*
 #cgo noescape exp_gemm
 #cgo nocallback exp_gemm
+#cgo noescape exp_gemm_batch
+#cgo nocallback exp_gemm_batch
 #cgo noescape exp_pack
 #cgo nocallback exp_pack
 #include "gemm.h"
@@ -70,9 +72,10 @@ type gemm struct {
 }
 
 var (
-	gemms  calls[gemm]
-	packs  calls[pack]
-	copies calls[rowCopy]
+	gemms   calls[gemm]
+	batches calls[gemmBatch]
+	packs   calls[pack]
+	copies  calls[rowCopy]
 )
 
 func gemmNative(transA, transB bool, m, n, k int, a *C.float, lda int, b *C.float, ldb int, c *C.float, ldc int, bias *C.float, accumulate bool) {
@@ -204,6 +207,35 @@ func (g *gemm) block(j, n, p, k int, space *C.float) {
 	}
 	g.howA = C.exp_gemm(cBool(g.transA), cBool(g.transB), C.int64_t(g.m), C.int64_t(n), C.int64_t(k), at(g.a, fromA), C.int64_t(g.lda), at(g.b, fromB), C.int64_t(g.ldb),
 		at(g.c, j), C.int64_t(g.ldc), at(bias, j), cBool(g.accumulate || p > 0), g.howA, g.howB, C.int64_t(g.k-p-k), space)
+}
+
+// smallProduct is the nanoseconds up to which a product of a batch is left to one thread.
+const smallProduct = 20_000
+
+// gemmBatch is products of a batch.
+type gemmBatch struct {
+	transA, transB, accumulate bool
+	products                   []Product
+	a, b, c                    *C.float
+	lda, ldb, ldc              int
+}
+
+func gemmBatchNative(transA, transB bool, products []Product, nanoseconds int, a *C.float, lda int, b *C.float, ldb int, c *C.float, ldc int, accumulate bool) {
+	g := gemmBatch{transA, transB, accumulate, products, a, b, c, lda, ldb, ldc}
+	if accumulate { // perhaps several to the same elements
+		alone(len(products), nanoseconds, g)
+	} else {
+		batches.parallel(len(products), nanoseconds, g)
+	}
+}
+
+// Range multiplies some of them.
+func (g gemmBatch) Range(from, to int) {
+	s := scratchPool.Get().(*scratch)
+	defer scratchPool.Put(s)
+	products := (*C.struct_exp_product)(unsafe.Pointer(unsafe.SliceData(g.products[from:to])))
+	C.exp_gemm_batch(cBool(g.transA), cBool(g.transB), C.int64_t(to-from), products, g.a, C.int64_t(g.lda), g.b, C.int64_t(g.ldb),
+		g.c, C.int64_t(g.ldc), cBool(g.accumulate), &s[0])
 }
 
 // pack is Pack in units of panels.

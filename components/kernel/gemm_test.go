@@ -173,6 +173,70 @@ func TestProductsEqualReference(t *testing.T) {
 	}
 }
 
+func TestBatchEqualsReference(t *testing.T) {
+	for _, path := range nativePaths {
+		t.Run(path.String(), func(t *testing.T) {
+			usePath(t, path)
+			rng := rand.New(rand.NewPCG(7, 8))
+			for i := range 60 {
+				transA, transB, accumulate := i&1 != 0, i&2 != 0, i&4 != 0
+				limit := []int{5, 20, 40}[i%3]
+				sizes := make([]Product, rng.IntN(9))
+				for j := range sizes {
+					sizes[j] = Product{M: int64(rng.IntN(limit)), N: int64(rng.IntN(limit)), K: int64(rng.IntN(limit))}
+				}
+				if i%5 == 4 { // past each block's limit, among small ones
+					sizes = append(sizes, Product{M: 200, N: 3, K: 5}, Product{M: 2, N: 1030, K: 7}, Product{M: 3, N: 4, K: 300}, Product{M: 40, N: 40, K: 40})
+				}
+				ld := func(trans bool, rows, cols func(Product) int64) int {
+					most := int64(0)
+					for _, p := range sizes {
+						if trans {
+							most = max(most, rows(p))
+						} else {
+							most = max(most, cols(p))
+						}
+					}
+					return int(most) + rng.IntN(3)
+				}
+				m, n, k := func(p Product) int64 { return p.M }, func(p Product) int64 { return p.N }, func(p Product) int64 { return p.K }
+				lda, ldb, ldc := ld(transA, m, k), ld(transB, k, n), ld(false, m, n)
+				var a, b, c int64
+				for j := range sizes {
+					p := &sizes[j]
+					p.A, p.B, p.C = a, b, c
+					a, b = a+max(p.M, p.K)*int64(lda), b+max(p.K, p.N)*int64(ldb)
+					if !accumulate || rng.IntN(2) == 0 { // else the next adds to the same
+						c += p.M * int64(ldc)
+					}
+				}
+				end := int64(limit+1030)*int64(ldc) + c
+				x, y, got := randomSlice[float32](rng, int(a)), randomSlice[float32](rng, int(b)), randomSlice[float32](rng, int(end))
+				want := slices.Clone(got)
+				GemmBatch(transA, transB, sizes, x, lda, y, ldb, got, ldc, accumulate)
+				for _, p := range sizes {
+					gemmReference(transA, transB, int(p.M), int(p.N), int(p.K), x[p.A:], lda, y[p.B:], ldb, want[p.C:], ldc, nil, accumulate)
+				}
+				same(t, fmt.Sprintf("GemmBatch transA=%v transB=%v accumulate=%v", transA, transB, accumulate), i, got, want)
+			}
+		})
+	}
+}
+
+func TestBatchBadArguments(t *testing.T) {
+	x := make([]float32, 4)
+	for _, p := range []Product{{M: -1, N: 1, K: 1}, {M: 1, N: 1, K: 1, A: -1}, {M: 2, N: 2, K: 2, A: 1}, {M: 2, N: 2, K: 2, B: 1}, {M: 2, N: 2, K: 2, C: 1}, {M: 1, N: 1, K: 1, C: 9}} {
+		func() {
+			defer func() {
+				if message, ok := recover().(string); !ok || !strings.Contains(message, "GemmBatch") {
+					t.Errorf("%+v: want a panic that names GemmBatch, got %q", p, message)
+				}
+			}()
+			GemmBatch(false, false, []Product{p}, x, 2, x, 2, make([]float32, 4), 2, false)
+		}()
+	}
+}
+
 func TestProductsSpecialValues(t *testing.T) {
 	inf, nan, negZero := float32(math.Inf(1)), float32(math.NaN()), float32(math.Copysign(0, -1))
 	for _, path := range available {

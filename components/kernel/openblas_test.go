@@ -53,16 +53,13 @@ func BenchmarkOpenBLAS(b *testing.B) {
 		b.Run(fmt.Sprintf("batched/transB=%v/%dx%dx%d", transB, m, n, k), func(b *testing.B) {
 			ld := heads * max(n, k)
 			x, w, c := make([]float32, batch*m*ld), make([]float32, batch*k*ld), make([]float32, batch*heads*m*n)
-			each := func(gemm func(x, w, c []float32)) {
-				for i := range batch * heads {
-					gemm(x[i/heads*m*ld+i%heads*k:], w[i/heads*k*ld+i%heads*n:], c[i*m*n:])
-				}
+			var products []Product
+			for i := range batch * heads {
+				products = append(products, Product{m, n, k, int64(i/heads*m*ld + i%heads*k), int64(i/heads*k*ld + i%heads*n), int64(i * m * n)})
 			}
 			compare(b, 2*float64(m*n*k*heads*batch),
-				func() {
-					each(func(x, w, c []float32) { Gemm(false, transB, m, n, k, x, ld, w, ld, c, n, nil, false) })
-				},
-				func() { each(func(x, w, c []float32) { openblasGemm(false, transB, m, n, k, x, ld, w, ld, c, n) }) })
+				func() { GemmBatch(false, transB, products, x, ld, w, ld, c, n, false) },
+				func() { openblasGemmBatch(false, transB, products, x, ld, w, ld, c, n) })
 		})
 	}
 }

@@ -303,6 +303,18 @@ func splitOperations() (names []string, results [][]float32) {
 			product(i&1 != 0, i&2 != 0, s.m, s.n, s.k)
 		}
 	}
+	for i := range 4 {
+		const size = 40
+		var products []Product
+		for j := range int64(6) {
+			products = append(products, Product{M: 30 + j, N: 35, K: 40 - j, A: j * size * size, B: j * size * size, C: j * size * size})
+		}
+		c, d := random(6*size*size), random(6*size*size)
+		a, b := random(6*size*size), random(6*size*size)
+		GemmBatch(i&1 != 0, i&2 != 0, products, a, size, b, size, c, size, false)
+		GemmBatch(i&1 != 0, i&2 != 0, products, a, size, b, size, d, size, true)
+		result(fmt.Sprintf("GemmBatch transA=%v transB=%v", i&1 != 0, i&2 != 0), c, d)
+	}
 	product(true, false, 300, 280, 40) // packs both
 	product(true, false, 280, 300, 40)
 	for _, s := range []struct{ t, s, a int }{{1, 5, 70}, {3, 4, 31}, {7, 2, 33}, {4, 6, 100}} {
