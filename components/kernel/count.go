@@ -8,8 +8,8 @@ var (
 	multiplyAdds atomic.Int64
 )
 
-// StartCount begins to count, from zero, the multiply-adds of [Gemm] and
-// [GemmPacked]: M·N·K a product, on all goroutines together.
+// StartCount begins to count, from zero, the multiply-adds of products, M·N·K each, on
+// all goroutines together.
 func StartCount() {
 	multiplyAdds.Store(0)
 	counting.Store(true)

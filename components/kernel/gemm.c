@@ -198,8 +198,8 @@ void exp_gemm_batch(int trans_a, int trans_b, int64_t count, const struct exp_pr
 	struct exp_block t = {.row_a = trans_a ? 1 : lda, .step_a = trans_a ? lda : 1, .row_b = ldb, .panel_b = EXP_PANEL,
 	                      .ldc = ldc, .from = accumulate ? EXP_FROM_C : EXP_FROM_ZERO};
 	for (const struct exp_product *p = products; p < products + count; p++) {
-		const float *pa = a + p->a, *pb = b + p->b;
 		if (p->m == 0 || p->n == 0) continue;
+		const float *pa = a + p->a, *pb = b + p->b;
 		if (p->m > EXP_BLOCK_M || p->n > EXP_BLOCK_N || p->k > EXP_BLOCK_K) {
 			exp_gemm(trans_a, trans_b, p->m, p->n, p->k, pa, lda, pb, ldb, c + p->c, ldc, NULL, accumulate, EXP_A_STORED,
 			         trans_b ? EXP_B_PACK : EXP_B_STORED, 0, scratch);
