@@ -37,7 +37,7 @@ func (g grid) each(f func(at, head int, r kernel.AttentionRows)) {
 	}
 }
 
-// products is one for each head of each sequence that f returns, in the tape's memory.
+// products is what f returns for each head of each sequence, in the tape's memory.
 func (g grid) products(t *Tape, f func(at, head int, r kernel.AttentionRows) kernel.Product) []kernel.Product {
 	products := newProducts(t, g.queries.Batch()*g.heads)
 	n := 0

@@ -43,7 +43,7 @@ static void backward_portable(int64_t t, int64_t s, int64_t a, int64_t lda, cons
 	}
 }
 
-// fetching is what to fetch meanwhile: stretches of memory from at to end.
+// fetching is what to fetch while something else is computed: stretches of memory, from at to end.
 struct fetching {
 	const float *at[3], *end[3];
 };
@@ -218,6 +218,8 @@ void exp_additive_scores(int64_t t, int64_t s, int64_t a, const float *q, const 
 	EXP_CALL_WIDE(scores, t, s, a, q, k, v, scores, ld);
 }
 
+// scores_backward is exp_additive_scores_backward, and with AVX-512 fetches next
+// meanwhile.
 static void scores_backward(int64_t t, int64_t s, int64_t a, int64_t lda, const float *q, const float *k, const float *v, const float *dscores,
                             int64_t ld, float *dq, float *dk, float *dv, struct fetching *next) {
 #ifdef EXP_X86
