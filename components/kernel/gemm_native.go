@@ -50,7 +50,7 @@ const aliasing = C.EXP_ALIASING
 // multiplyAddsPerNanosecond is what one core does in products, about.
 const multiplyAddsPerNanosecond = 64
 
-// Products are split by rows of C where it is taller than wide, else by columns,
+// Products are split by columns of C where it is wider than tall, else by rows,
 // and in units of so many: rows that fill the registers' tiles on all paths, two
 // panels of columns. Where each part packs the operand that all parts share, a
 // unit has enough of them for that to cost it little.
@@ -85,7 +85,7 @@ func gemmNative(transA, transB bool, m, n, k int, a *C.float, lda int, b *C.floa
 	if transB || m > directB && ldb > directStride && (C.exp_far == 0 || ldb%aliasing == 0) {
 		g.howB = C.EXP_B_PACK
 	}
-	if m > n && g.howB == C.EXP_B_PACK && m >= 2*unitPacking && Threads() > 1 {
+	if m >= n && g.howB == C.EXP_B_PACK && m >= 2*unitPacking && Threads() > 1 {
 		all := packedPool.Get().(*Packed[float32])
 		defer packedPool.Put(all)
 		all.data = grow(all.data, PackedSize(k, n))
@@ -104,7 +104,7 @@ func gemmPackedNative(transA bool, m, n, k int, a *C.float, lda int, b *C.float,
 
 // multiply multiplies in units, with B where howB says.
 func (g gemm) multiply() {
-	g.byRows = g.m > g.n
+	g.byRows = g.m >= g.n
 	packA := g.lda > directStride
 	if !g.transA {
 		worth := g.m > directA
@@ -124,9 +124,7 @@ func (g gemm) multiply() {
 			g.unit = size
 		case g.byRows:
 			g.unit = max(unitPacking, units(size/(2*Threads()), unitColumns)*unitColumns)
-		case g.transA:
-			packA, g.unit = false, 2*unitColumns
-		default:
+		case !g.transA:
 			all := packedPool.Get().(*Packed[float32])
 			defer packedPool.Put(all)
 			lda := g.k + panelSize
@@ -166,6 +164,9 @@ func (g gemm) Range(from, to int) {
 		}
 		g.b, g.c, g.n = at(g.b, from*step), at(g.c, from), to-from
 		g.bias = at(g.bias, from)
+		if g.n < unitPacking { // too few to pack A for
+			g.howA = C.EXP_A_STORED
+		}
 	}
 	var space *C.float
 	if g.howA == C.EXP_A_PACK || g.howB == C.EXP_B_PACK {

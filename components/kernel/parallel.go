@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -30,15 +31,11 @@ func Parallel(n, nanoseconds int, r Ranged) {
 		alone(n, nanoseconds, r)
 		return
 	}
-	threads := len(*helpers) + 1
 	j := lent.jobs.take()
 	if j == nil {
 		j = &job{done: make(chan struct{}, 1)}
 	}
-	j.ranged, j.n, j.threads = r, n, threads
-	j.parts = partsOf(n, nanoseconds, threads)
-	j.nanoseconds = nanoseconds / j.parts
-	j.taken.Store(0)
+	j.deal(n, nanoseconds, len(*helpers)+1, r)
 	for _, h := range *helpers {
 		if len(j.offered) < j.parts-1 && h.take(j) {
 			j.offered = append(j.offered, h)
@@ -74,7 +71,7 @@ func partsOf(n, nanoseconds, threads int) int {
 	if threads == 1 {
 		return max(1, min(n, nanoseconds/longPart))
 	}
-	parts := min(n, nanoseconds/grain, max(partsThread*threads, nanoseconds/finePart), maxParts)
+	parts := min(n, nanoseconds/grain, max(partsThread*threads, nanoseconds/finePart))
 	return units(n, units(n, parts)) // of near equal size
 }
 
@@ -94,8 +91,7 @@ const (
 	// thousand times a second, for some 30 µs) leaves its last ones to others.
 	partsThread = 4         // a thread at least, where they are not less than the grain
 	finePart    = 20_000    // ns, which are short enough
-	maxParts    = 64        // bits of job.taken
-	longPart    = 2_000_000 // ns of a thread alone between two calls of yield
+	longPart    = 2_000_000 // ns of a thread between two calls of yield
 
 	// spinTime is how long who waits looks for a change before it parks. Parking and
 	// being woken takes 50 µs, but costs more: what the system finds in place of the
@@ -181,12 +177,12 @@ func (c *crew) change(f func([]*helper) []*helper) {
 
 // A job is an operation under way, in parts that whoever comes first takes.
 type job struct {
-	ranged            Ranged
-	n, parts, threads int
-	nanoseconds       int           // of a part
-	taken             atomic.Uint64 // a bit for each part that somebody computes or has computed
-	offered           []*helper
-	failure           atomic.Pointer[Panic]
+	ranged      Ranged
+	n, parts    int
+	nanoseconds int    // of a part
+	shares      []span // of the threads, in order
+	offered     []*helper
+	failure     atomic.Pointer[Panic]
 
 	// out is how many helpers have to leave yet: the caller adds those that have
 	// accepted, and each takes one off, perhaps before. parked is added while the
@@ -197,23 +193,64 @@ type job struct {
 
 const parked = 1 << 32
 
-// run computes parts until none is left: that of a thread's number first, which
-// is the same whenever an operation is repeated and so finds its operands in this
-// core's cache, and on round.
+// deal parts an operation, and the parts among threads.
+func (j *job) deal(n, nanoseconds, threads int, r Ranged) {
+	j.ranged, j.n = r, n
+	j.parts = partsOf(n, nanoseconds, threads)
+	j.nanoseconds = nanoseconds / j.parts
+	if len(j.shares) != threads {
+		j.shares = make([]span, threads)
+	}
+	for i := range j.shares {
+		j.shares[i].store(i*j.parts/threads, (i+1)*j.parts/threads)
+	}
+}
+
+// run computes parts until none is left: those of a thread's number first, which
+// are the same whenever an operation is repeated and so find their operands in this
+// core's cache, and then what others have left. It takes half of what is left at a
+// time, so that ranges are long (a product reads one of its operands once for each)
+// and yet the last ones short.
 func (j *job) run(number int) {
 	defer func() {
 		if p := recover(); p != nil {
 			j.failure.CompareAndSwap(nil, &Panic{p, debug.Stack()})
-			j.taken.Store(1<<maxParts - 1)
+			for i := range j.shares {
+				j.shares[i].store(0, 0)
+			}
 		}
 	}()
-	first := number * j.parts / j.threads
-	for i := range j.parts {
-		part := (first + i) % j.parts
-		bit := uint64(1) << part
-		if j.taken.Load()&bit == 0 && j.taken.Or(bit)&bit == 0 {
-			yield(j.nanoseconds)
-			j.ranged.Range(part*j.n/j.parts, (part+1)*j.n/j.parts)
+	most := max(1, longPart/max(1, j.nanoseconds))
+	for i := range j.shares {
+		share := &j.shares[(number+i)%len(j.shares)]
+		for from, to := share.half(i > 0, most); from < to; from, to = share.half(i > 0, most) {
+			yield((to - from) * j.nanoseconds)
+			j.ranged.Range(from*j.n/j.parts, to*j.n/j.parts)
+		}
+	}
+}
+
+// A span is the parts of a share that nobody has taken, from one to before another.
+type span struct{ ends atomic.Uint64 }
+
+func (s *span) store(from, to int) { s.ends.Store(uint64(from)<<32 | uint64(to)) }
+
+// half takes half of the parts, at most so many and at least one: the last ones, or
+// the first, as their thread does. It returns two equal numbers where none is left.
+func (s *span) half(last bool, most int) (from, to int) {
+	for {
+		ends := s.ends.Load()
+		from, to = int(ends>>32), int(ends&math.MaxUint32)
+		n := min((to-from+1)/2, most)
+		left, right := from+n, to
+		if last {
+			left, right = from, to-n
+		}
+		if n == 0 || s.ends.CompareAndSwap(ends, uint64(left)<<32|uint64(right)) {
+			if last {
+				return right, to
+			}
+			return from, left
 		}
 	}
 }

@@ -76,6 +76,26 @@ func TestParallelComputesEveryUnitOnce(t *testing.T) {
 	}
 }
 
+// Ranges are half of what is left, so that the first is long and the last short, but no
+// longer than a thread may go without a call of yield.
+func TestParallelRangesShrink(t *testing.T) {
+	lendThreads(t, 2, 1)
+	for _, c := range []struct{ nanoseconds, longest int }{{64 * finePart, 16}, {64 * longPart / 6, 6}, {64 * longPart, 1}} {
+		var longest, shortest atomic.Int64
+		shortest.Store(math.MaxInt64)
+		Parallel(64, c.nanoseconds, &recorded{units: make([]atomic.Int32, 64), f: func(from, to int) {
+			n := int64(to - from)
+			for l := longest.Load(); n > l && !longest.CompareAndSwap(l, n); l = longest.Load() {
+			}
+			for l := shortest.Load(); n < l && !shortest.CompareAndSwap(l, n); l = shortest.Load() {
+			}
+		}})
+		if longest.Load() != int64(c.longest) || shortest.Load() != 1 {
+			t.Errorf("64 units of %d ns were computed in ranges of %d to %d, want 1 to %d", c.nanoseconds/64, shortest.Load(), longest.Load(), c.longest)
+		}
+	}
+}
+
 // Each part waits for all others to begin, which one thread less would not do.
 func TestParallelComputesAtOnce(t *testing.T) {
 	for threads := 2; threads <= 4; threads++ {
@@ -486,8 +506,8 @@ func TestParallelBesideBusyHelpers(t *testing.T) {
 	})
 	<-began
 	<-began
-	r := &recorded{units: make([]atomic.Int32, 3*maxParts)}
-	Parallel(len(r.units), 2*maxParts*longPart, r)
+	r := &recorded{units: make([]atomic.Int32, 200)}
+	Parallel(len(r.units), 150*longPart, r)
 	close(end)
 	busy.Wait()
 	for i := range r.units {
