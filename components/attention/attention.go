@@ -162,14 +162,19 @@ func NewAdditive(o AdditiveOptions, d components.AttentionDeps) (components.Atte
 // ContextSize is M.
 func (a *additive) ContextSize() int { return a.memory }
 
-// Prepare computes U m.
+// Prepare computes U m, and its terms where no coverage is added to it first.
 func (a *additive) Prepare(t *autodiff.Tape, m components.Memory) components.Prepared {
-	return a.prepare(t, components.Prepared{Keys: a.key.Forward(t, m.States), Values: m.States, Spans: m.Spans}, 1)
+	keys := a.key.Forward(t, m.States)
+	if !a.Coverage {
+		autodiff.AdditiveTerms(t, keys)
+	}
+	return a.prepare(t, components.Prepared{Keys: keys, Values: m.States, Spans: m.Spans}, 1)
 }
 
 // Attend scores, weighs and sums.
 func (a *additive) Attend(t *autodiff.Tape, query *autodiff.Var, queries autodiff.Spans, m *components.Prepared) (context, weights *autodiff.Var) {
 	q := a.query.Forward(t, query)
+	autodiff.AdditiveTerms(t, q)
 	switch {
 	case a.Coverage:
 		weights, m.Coverage = autodiff.CoverAdditive(t, q, m.Keys, a.v, a.u, queries, m.Spans, a.covered(m))

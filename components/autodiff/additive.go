@@ -7,6 +7,20 @@ import (
 	"exp/components/kernel"
 )
 
+// AdditiveTerms makes queries or keys x in place the terms that additive attention takes
+// them as, exponentials of which a product takes the place of their sum, see
+// [kernel.AdditiveTerms]. Its gradient stays that of the queries or keys, which is what
+// additive attention adds to. No operation before may have x as an operand or a result
+// whose value its backward pass reads, and none but additive attention may have it as an
+// operand after.
+func AdditiveTerms(t *Tape, x *Var) {
+	if t.dtype == Float32 {
+		kernel.AdditiveTerms(Values[float32](x), Values[float32](x))
+	} else {
+		kernel.AdditiveTerms(Values[float64](x), Values[float64](x))
+	}
+}
+
 // AdditiveAttention is attention with one head and the score of Bahdanau et al.
 // (2015, A.1.2): for the T queries q [T, A], S keys k [S, A] and values [S, D] of
 // each sequence, and v [A],
@@ -15,8 +29,8 @@ import (
 //	weights = softmax(scores)   [T, S]
 //	context = weights values    [T, D]
 //
-// with queries, keys and the results as in [ScaledDotProduct]. Memory is linear in
-// the lengths as there: the weights are kept where a query has no more keys than
+// where q and k are given as their [AdditiveTerms], and queries, keys and the results
+// are as in [ScaledDotProduct]. Memory is linear in the lengths as there: the weights are kept where a query has no more keys than
 // it has elements, else computed again in the backward pass, for some queries at a
 // time.
 func AdditiveAttention(t *Tape, q, k, v, values *Var, queries, keys Spans) (context, weights *Var) {

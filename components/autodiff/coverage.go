@@ -36,7 +36,8 @@ func CoverSoftmax(t *Tape, scores, u *Var, scale float64, queries, keys Spans, c
 //
 //	scores[t, s] = Σ_a v[a] tanh(q[t, a] + k[s, a] + c[s] u[a])
 //
-// for u [A]. It returns the weights, too.
+// for u [A], where q is given as its [AdditiveTerms], and k as it is. It returns the
+// weights, too.
 func CoverAdditive(t *Tape, q, k, v, u *Var, queries, keys Spans, c Coverage) (weights, after *Var) {
 	if A := v.Dim(0); q.Dim(-1) != A || k.Dim(-1) != A || u.Dim(0) != A {
 		panic(fmt.Sprintf("autodiff: additive coverage: q is %v, k %v, v %v, u %v", q.shape, k.shape, v.shape, u.shape))
@@ -102,8 +103,7 @@ func (op *coverOp[F]) scratch() int {
 	return op.grid.S * op.k.Dim(-1)
 }
 
-// score writes to w what the softmax of query i of a sequence is of; of additive
-// scores it leaves in covered the keys with their coverage.
+// score writes to w what the softmax of query i of a sequence is of.
 func (op *coverOp[F]) score(w, sum, covered []F, head, i int, r kernel.AttentionRows) {
 	if op.k == nil {
 		kernel.Scale(w, op.scale*op.warmth, w)
@@ -116,11 +116,12 @@ func (op *coverOp[F]) score(w, sum, covered []F, head, i int, r kernel.Attention
 	kernel.Scale(w, op.warmth, w)
 }
 
-// cover writes the additive keys of a sequence with their coverage: k + c uᵀ.
+// cover writes the terms of the additive keys of a sequence with their coverage, k + c uᵀ.
 func (op *coverOp[F]) cover(covered, sum []F, r kernel.AttentionRows) {
 	S, A := int(r.Keys), op.v.Dim(0)
 	copy(covered[:S*A], Values[F](op.k)[int(r.Key)*A:])
 	kernel.Gemm(false, false, S, A, 1, sum, 1, Values[F](op.term), A, covered, A, nil, true)
+	kernel.AdditiveTerms(covered[:S*A], covered)
 }
 
 // Backward goes back from the last query: the gradient dc of the coverage after a

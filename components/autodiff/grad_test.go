@@ -24,6 +24,13 @@ func inTurn(lengths ...int32) autodiff.Spans {
 	return s
 }
 
+// terms is the terms of additive attention of x.
+func terms(tape *autodiff.Tape, x *autodiff.Var) *autodiff.Var {
+	x = autodiff.Scale(tape, x, 1)
+	autodiff.AdditiveTerms(tape, x)
+	return x
+}
+
 // relativeAttention is attention in steps with every term that it may have, of
 // two heads.
 func relativeAttention(tape *autodiff.Tape, in in, d autodiff.Distances, causal bool) (context, weights *autodiff.Var) {
@@ -94,7 +101,7 @@ func TestGradients(t *testing.T) {
 		},
 		"additive scores": func(tape *autodiff.Tape, in in) results {
 			queries, keys := inTurn(3, 0, 2), inTurn(2, 3, 4)
-			w := autodiff.AdditiveScores(tape, in("q", 5, 3), in("k", 9, 3), in("v", 3), queries, keys)
+			w := autodiff.AdditiveScores(tape, terms(tape, in("q", 5, 3)), terms(tape, in("k", 9, 3)), in("v", 3), queries, keys)
 			autodiff.SoftmaxKeys(tape, w, queries, keys, 0.7, false)
 			return results{w}
 		},
@@ -116,7 +123,7 @@ func TestGradients(t *testing.T) {
 		"additive coverage": func(tape *autodiff.Tape, in in) results {
 			queries, keys := inTurn(3, 0, 2), inTurn(2, 3, 4)
 			c := autodiff.Coverage{Sum: autodiff.Sigmoid(tape, in("c", 3, 1, 5)), Loss: tape.Zero(1), LossWeight: 0.6, Temperature: 0.8}
-			w, after := autodiff.CoverAdditive(tape, in("q", 5, 3), in("k", 9, 3), in("v", 3), in("u", 3), queries, keys, c)
+			w, after := autodiff.CoverAdditive(tape, terms(tape, in("q", 5, 3)), in("k", 9, 3), in("v", 3), in("u", 3), queries, keys, c)
 			return results{w, after, c.Loss}
 		},
 		"place weights": func(tape *autodiff.Tape, in in) results {
@@ -283,7 +290,7 @@ func TestGradients(t *testing.T) {
 			}
 			two := inTurn(2)
 			additive := func(q, k, v, values *autodiff.Var) *autodiff.Var {
-				y, _ := autodiff.AdditiveAttention(tape, q, k, v, values, two, two)
+				y, _ := autodiff.AdditiveAttention(tape, terms(tape, q), terms(tape, k), v, values, two, two)
 				return y
 			}
 			return results{
@@ -310,32 +317,33 @@ func TestGradients(t *testing.T) {
 			memory, queries, none := in("memory", 0, 8), inTurn(3, 2), inTurn(0, 0)
 			y, _ := autodiff.ScaledDotProduct(tape, columns(in("q", 5, 4), 0), columns(memory, 0), columns(memory, 4),
 				queries, none, autodiff.Heads{Num: 2, KeySize: 2, ValueSize: 2, Scale: 1})
-			z, _ := autodiff.AdditiveAttention(tape, in("q", 5, 4), in("keys", 0, 4), in("v", 4), in("values", 0, 3), queries, none)
+			z, _ := autodiff.AdditiveAttention(tape, terms(tape, in("q", 5, 4)), terms(tape, in("keys", 0, 4)), in("v", 4), in("values", 0, 3), queries, none)
 			return results{y, z, in("x", 2)} // x: without it all gradients were zero
 		},
 		"additive attention to itself": func(tape *autodiff.Tape, in in) results {
 			x, spans := in("x", 5, 5), inTurn(2, 3)
-			y, _ := autodiff.AdditiveAttention(tape, x, x.Reshape(5, 5), in("v", 5), x, spans, spans)
+			same := terms(tape, x)
+			y, _ := autodiff.AdditiveAttention(tape, same, same.Reshape(5, 5), in("v", 5), x, spans, spans)
 			return results{y}
 		},
 		"additive attention": func(tape *autodiff.Tape, in in) results {
 			queries, keys := inTurn(3, 0, 2), autodiff.Spans{Starts: []int32{1, 0, 2}, Lengths: []int32{2, 1, 4}} // which overlap
-			y, _ := autodiff.AdditiveAttention(tape, in("q", 5, 5), in("k", 6, 5), in("v", 5), in("values", 6, 3), queries, keys)
+			y, _ := autodiff.AdditiveAttention(tape, terms(tape, in("q", 5, 5)), terms(tape, in("k", 6, 5)), in("v", 5), in("values", 6, 3), queries, keys)
 			return results{y}
 		},
 		"additive attention in blocks": func(tape *autodiff.Tape, in in) results {
 			queries, keys := inTurn(35), inTurn(2)
-			y, _ := autodiff.AdditiveAttention(tape, in("q", 35, 1), in("k", 2, 1), in("v", 1), in("values", 2, 1), queries, keys)
+			y, _ := autodiff.AdditiveAttention(tape, terms(tape, in("q", 35, 1)), terms(tape, in("k", 2, 1)), in("v", 1), in("values", 2, 1), queries, keys)
 			return results{y}
 		},
 		"additive attention in a loop": func(tape *autodiff.Tape, in in) results {
 			// Of three steps the last has fewer sequences; their keys lie in another order.
-			h, k, v, values := autodiff.Tanh(tape, in("q", 3, 5)), in("k", 6, 5), in("v", 5), autodiff.Tanh(tape, in("values", 6, 5))
+			h, k, v, values := autodiff.Tanh(tape, in("q", 3, 5)), terms(tape, in("k", 6, 5)), in("v", 5), autodiff.Tanh(tape, in("values", 6, 5))
 			keys := autodiff.Spans{Starts: []int32{2, 6, 0}, Lengths: []int32{4, 0, 2}}
 			var states results
 			tape.EnterLoop()
 			for _, n := range []int{3, 3, 1} {
-				y, _ := autodiff.AdditiveAttention(tape, h.Part(0, n), k, v, values, autodiff.SingleRows(tape, n), keys.First(n))
+				y, _ := autodiff.AdditiveAttention(tape, terms(tape, h.Part(0, n)), k, v, values, autodiff.SingleRows(tape, n), keys.First(n))
 				h = autodiff.Tanh(tape, y)
 				states = append(states, h)
 			}

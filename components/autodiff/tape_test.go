@@ -313,13 +313,13 @@ func TestAttentionInLoop(t *testing.T) {
 		}
 		q, k, v, memory := tape.Input(random(steps*4*A), steps*4, A), tape.Input(random(25*A), 25, A), tape.Input(random(A), A), tape.Input(random(25*D), 25, D)
 		values := autodiff.Scale(tape, memory, 1.5)
-		q = autodiff.Scale(tape, q, 3)
+		queries, keyTerms := terms(tape, autodiff.Scale(tape, q, 3)), terms(tape, k)
 		if inside {
 			tape.EnterLoop()
 		}
 		for step := range steps {
 			n := 4 - step/2
-			y, _ := autodiff.AdditiveAttention(tape, q.Part(4*step, n), k, v, values, autodiff.SingleRows(tape, n), keys.First(n))
+			y, _ := autodiff.AdditiveAttention(tape, queries.Part(4*step, n), keyTerms, v, values, autodiff.SingleRows(tape, n), keys.First(n))
 			if dy := random(n * D); reached[step] {
 				copy(autodiff.Grad[float32](y), dy)
 			}

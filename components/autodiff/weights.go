@@ -126,7 +126,7 @@ func (op *dotScoresOp[F]) Backward() {
 	}
 }
 
-// AdditiveScores returns the scores [B, 1, T, S] of [AdditiveAttention].
+// AdditiveScores returns the scores [B, 1, T, S] of [AdditiveAttention], of q and k as there.
 func AdditiveScores(t *Tape, q, k, v *Var, queries, keys Spans) *Var {
 	if t.dtype == Float32 {
 		return additiveScores[float32](t, q, k, v, queries, keys)

@@ -8,6 +8,12 @@ EXP_INLINE float exp_sigmoid_backward1(float dx, float dy, float y) { return exp
 EXP_INLINE float exp_relu_backward1(float dx, float dy, float y) { return dx + (y > 0 ? dy : 0); }
 EXP_INLINE float exp_gelu_backward1(float dx, float dy, float x) { return exp_fmaf(dy, exp_gelu_slope1(x), dx); }
 
+EXP_INLINE float exp_additive_terms1(float x) {
+	x = EXP_TERM_MAX < x ? EXP_TERM_MAX : x;
+	x = -EXP_TERM_MAX > x ? -EXP_TERM_MAX : x;
+	return exp_exp1(x + x);
+}
+
 #ifdef EXP_X86
 
 EXP_INLINE EXP_AVX2 __m256 exp_relu8(__m256 x) { return _mm256_max_ps(_mm256_setzero_ps(), x); } // x if it is a NaN
@@ -26,6 +32,16 @@ EXP_INLINE EXP_AVX2 __m256 exp_relu_backward8(__m256 dx, __m256 dy, __m256 y) {
 
 EXP_INLINE EXP_AVX2 __m256 exp_gelu_backward8(__m256 dx, __m256 dy, __m256 x) {
 	return _mm256_fmadd_ps(dy, exp_gelu_slope8(x), dx);
+}
+
+EXP_INLINE EXP_AVX2 __m256 exp_additive_terms8(__m256 x) {
+	x = _mm256_max_ps(exp_splat(-EXP_TERM_MAX), _mm256_min_ps(exp_splat(EXP_TERM_MAX), x));
+	return exp_exp8(_mm256_add_ps(x, x));
+}
+
+EXP_INLINE EXP_AVX512 __m512 exp_additive_terms16(__m512 x) {
+	x = _mm512_max_ps(_mm512_set1_ps(-EXP_TERM_MAX), _mm512_min_ps(_mm512_set1_ps(EXP_TERM_MAX), x));
+	return exp_exp16(_mm512_add_ps(x, x));
 }
 
 #define UNARY_AVX2(name)                                                                                     \
@@ -84,6 +100,7 @@ EXP_INLINE EXP_AVX2 __m256 exp_gelu_backward8(__m256 dx, __m256 dy, __m256 x) {
 UNARY_WIDE(exp_exp)
 UNARY_WIDE(exp_tanh)
 UNARY_WIDE(exp_sigmoid)
+UNARY_WIDE(exp_additive_terms)
 UNARY(exp_relu)
 UNARY(exp_gelu)
 TERNARY(exp_tanh_backward)

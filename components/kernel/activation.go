@@ -9,6 +9,8 @@ package kernel
 #cgo nocallback exp_sigmoid
 #cgo noescape exp_relu
 #cgo nocallback exp_relu
+#cgo noescape exp_additive_terms
+#cgo nocallback exp_additive_terms
 #cgo noescape exp_gelu
 #cgo nocallback exp_gelu
 #cgo noescape exp_tanh_backward
@@ -42,6 +44,7 @@ func (o activation) Range(from, to int) {
 
 func tanhNative(n C.int64_t, dst, src, _ *C.float)       { C.exp_tanh(n, dst, src) }
 func sigmoidNative(n C.int64_t, dst, src, _ *C.float)    { C.exp_sigmoid(n, dst, src) }
+func termsNative(n C.int64_t, dst, src, _ *C.float)      { C.exp_additive_terms(n, dst, src) }
 func geluNative(n C.int64_t, dst, src, _ *C.float)       { C.exp_gelu(n, dst, src) }
 func geluBackwardNative(n C.int64_t, dx, dy, x *C.float) { C.exp_gelu_backward(n, dx, dy, x) }
 

@@ -16,6 +16,7 @@ void exp_relu(int64_t n, float *dst, const float *src);
 void exp_relu_backward(int64_t n, float *dx, const float *dy, const float *y);
 void exp_gelu(int64_t n, float *dst, const float *src);
 void exp_gelu_backward(int64_t n, float *dx, const float *dy, const float *x);
+void exp_additive_terms(int64_t n, float *dst, const float *src);
 
 #define EXP_LOG2E 0x1.715476p+0f
 #define EXP_LN2_HIGH 0x1.62e43p-1f
@@ -31,6 +32,7 @@ void exp_gelu_backward(int64_t n, float *dx, const float *dy, const float *x);
 #define EXP_E6 0x1.6a2472p-10f
 
 #define EXP_TANH_MIN -20.0f
+#define EXP_TERM_MAX 43.0f
 
 #define EXP_GELU_MAX 14.0f
 #define EXP_GELU_P0 0x1p-1f

@@ -111,6 +111,7 @@ func TestActivationsEqualReference(t *testing.T) {
 			{"Exp", Exp[float32], expReference[float32]},
 			{"Tanh", Tanh[float32], tanhReference[float32]},
 			{"Sigmoid", Sigmoid[float32], sigmoidReference[float32]},
+			{"AdditiveTerms", AdditiveTerms[float32], additiveTermsReference[float32]},
 			{"Relu", Relu[float32], reluReference[float32]},
 			{"Gelu", Gelu[float32], geluReference[float32]},
 		} {
@@ -159,6 +160,7 @@ func TestActivationSpecialValues(t *testing.T) {
 					[]float32{inf, 0, nan, 1, 1, 1, 0x1.ffff08p+127, inf, 0x1.6daa5cp-126, 0, 0, inf}},
 				{"Tanh", Tanh[float32], []float32{inf, -inf, nan, 0, negZero, tiny, -tiny, 1e-20, 9.2, -1e30}, []float32{1, -1, nan, 0, negZero, tiny, -tiny, 1e-20, 1, -1}},
 				{"Sigmoid", Sigmoid[float32], []float32{inf, -inf, nan, 0, negZero, tiny, 20, -89}, []float32{1, 0, nan, 0.5, 0.5, 0.5, 1, 0}},
+				{"AdditiveTerms", AdditiveTerms[float32], []float32{inf, 43, -inf, -43, nan, 0, negZero}, []float32{0x1.0d0edap+124, 0x1.0d0edap+124, 0x1.e726c4p-125, 0x1.e726c4p-125, nan, 1, 1}},
 				{"Relu", Relu[float32], []float32{inf, -inf, nan, 0, negZero, tiny, -tiny, 3}, []float32{inf, 0, nan, 0, negZero, tiny, 0, 3}},
 				{"Gelu", Gelu[float32], []float32{inf, -inf, nan, 0, 1e30, -1e30, 14, -14}, []float32{inf, 0, nan, 0, 1e30, 0, 14, 0}},
 			} {

@@ -1,45 +1,54 @@
-// A tanh is a long chain, and the processor looks ahead over few of them: the compiler
-// is to mix the instructions of independent vectors, which GCC does not do by itself.
-#if defined(__x86_64__) && !defined(__clang__)
-#pragma GCC optimize("schedule-insns", "sched-pressure")
-#endif
-
 #include "additive.h"
 #include "activation.h"
 #include "gemm.h"
 #include "lanes.h"
 #include "softmax.h"
 
-EXP_INLINE float score1(int64_t a, const float *q, const float *k, const float *v) {
+#define EXP_MOST 0x1p60f // of which the reciprocal does not count beside 1
+
+// exp_half1 is (1 - tanh(x + y))/2 for q and k the terms of x and y.
+EXP_INLINE float exp_half1(float q, float k) {
+	float b = exp_fmaf(q, k, 1);
+	b = EXP_MOST < b ? EXP_MOST : b;
+	return 1 / exp_from_bits(exp_bits(b) & ~1u);
+}
+
+EXP_INLINE float score1(int64_t a, const float *q, const float *k, const float *v, const float *total) {
 	float lane[EXP_LANES] = {0};
 	for (int64_t x = 0; x < a; x += EXP_LANES) {
 		int64_t count = a - x < EXP_LANES ? a - x : EXP_LANES;
-		for (int64_t l = 0; l < count; l++) lane[l] = exp_fmaf(v[x + l], exp_tanh1(q[x + l] + k[x + l]), lane[l]);
+		for (int64_t l = 0; l < count; l++) lane[l] = exp_fmaf(v[x + l], exp_half1(q[x + l], k[x + l]), lane[l]);
 	}
+	for (int64_t l = 0; l < EXP_LANES; l++) lane[l] = exp_fmaf(-2, lane[l], total[l]);
 	return exp_join(lane);
 }
 
 static void scores_portable(int64_t t, int64_t s, int64_t a, const float *q, const float *k, const float *v,
                             float *scores, int64_t ld) {
+	float total[EXP_LANES] = {0};
+	for (int64_t x = 0; x < a; x++) total[x % EXP_LANES] += v[x];
 	for (int64_t i = 0; i < t; i++) {
-		for (int64_t j = 0; j < s; j++) scores[i * ld + j] = score1(a, q + i * a, k + j * a, v);
+		for (int64_t j = 0; j < s; j++) scores[i * ld + j] = score1(a, q + i * a, k + j * a, v, total);
 	}
 }
 
 static void backward_portable(int64_t t, int64_t s, int64_t a, int64_t lda, const float *q, const float *k, const float *v,
                               const float *dscores, int64_t ld, float *dq, float *dk, float *dv) {
-	for (int64_t i = 0; i < t; i++) {
-		for (int64_t j = 0; j < s; j++) {
-			float d = dscores[i * ld + j];
-			if (d == 0) continue;
-			for (int64_t x = 0; x < a; x++) {
-				float y = exp_tanh1(q[i * lda + x] + k[j * lda + x]);
-				float g = d * v[x] * exp_one_minus_square1(y);
-				dv[x] = exp_fmaf(d, y, dv[x]);
+	for (int64_t x = 0; x < a; x++) {
+		float total = 0, sum = 0;
+		for (int64_t i = 0; i < t; i++) {
+			for (int64_t j = 0; j < s; j++) {
+				float d = dscores[i * ld + j];
+				if (d == 0) continue;
+				float half = exp_half1(q[i * lda + x], k[j * lda + x]);
+				float g = d * (4 * v[x]) * exp_minus_square1(half);
+				total += d;
+				sum = exp_fmaf(d, half, sum);
 				dq[i * lda + x] += g;
 				dk[j * lda + x] += g;
 			}
 		}
+		dv[x] += exp_fmaf(-2, sum, total);
 	}
 }
 
@@ -50,40 +59,50 @@ struct fetching {
 
 #ifdef EXP_X86
 
-EXP_INLINE EXP_AVX2 float score8(int64_t a, const float *q, const float *k, const float *v) {
+EXP_INLINE EXP_AVX2 __m256 exp_half8(__m256 q, __m256 k) {
+	__m256 b = _mm256_min_ps(exp_splat(EXP_MOST), _mm256_fmadd_ps(q, k, exp_splat(1)));
+	return _mm256_div_ps(exp_splat(1), _mm256_and_ps(b, _mm256_castsi256_ps(_mm256_set1_epi32(~1))));
+}
+
+EXP_INLINE EXP_AVX2 float score8(int64_t a, const float *q, const float *k, const float *v, __m256 total_low, __m256 total_high) {
 	__m256 low = _mm256_setzero_ps(), high = low;
+	const __m256 minus2 = exp_splat(-2);
 	int64_t x = 0;
 	for (; x + 16 <= a; x += 16) {
-		__m256 y = exp_tanh8(_mm256_add_ps(_mm256_loadu_ps(q + x), _mm256_loadu_ps(k + x)));
-		__m256 z = exp_tanh8(_mm256_add_ps(_mm256_loadu_ps(q + x + 8), _mm256_loadu_ps(k + x + 8)));
+		__m256 y = exp_half8(_mm256_loadu_ps(q + x), _mm256_loadu_ps(k + x));
+		__m256 z = exp_half8(_mm256_loadu_ps(q + x + 8), _mm256_loadu_ps(k + x + 8));
 		low = _mm256_fmadd_ps(_mm256_loadu_ps(v + x), y, low);
 		high = _mm256_fmadd_ps(_mm256_loadu_ps(v + x + 8), z, high);
 	}
 	for (__m256 *sum = &low; x < a; x += 8, sum = &high) {
-		__m256 y = exp_tanh8(_mm256_add_ps(exp_load_first(q + x, a - x), exp_load_first(k + x, a - x)));
+		__m256 y = exp_half8(exp_load_first(q + x, a - x), exp_load_first(k + x, a - x));
 		__m256 next = _mm256_fmadd_ps(exp_load_first(v + x, a - x), y, *sum);
 		// A lane may have become -0 by underflow: the others must not take in a +0.
 		*sum = _mm256_blendv_ps(*sum, next, _mm256_castsi256_ps(exp_mask(a - x)));
 	}
-	return exp_join_avx2(low, high);
+	return exp_join_avx2(_mm256_fmadd_ps(minus2, low, total_low), _mm256_fmadd_ps(minus2, high, total_high));
 }
 
 static EXP_AVX2 void scores_avx2(int64_t t, int64_t s, int64_t a, const float *q, const float *k, const float *v,
                                  float *scores, int64_t ld) {
+	float total[EXP_LANES] = {0};
+	for (int64_t x = 0; x < a; x++) total[x % EXP_LANES] += v[x];
+	const __m256 low = _mm256_loadu_ps(total), high = _mm256_loadu_ps(total + 8);
 	for (int64_t i = 0; i < t; i++) {
-		for (int64_t j = 0; j < s; j++) scores[i * ld + j] = score8(a, q + i * a, k + j * a, v);
+		for (int64_t j = 0; j < s; j++) scores[i * ld + j] = score8(a, q + i * a, k + j * a, v, low, high);
 	}
 }
 
 // backward_columns is the part of the columns from 0 to 7, or with whole false
 // to rest-1: the order of additions to an element does not depend on how the
-// columns are parted, and so dv stays in a register, and dq over a row.
+// columns are parted, and so what goes to dv stays in a register, and dq over a row.
 EXP_INLINE EXP_AVX2 void backward_columns(const int whole, int64_t rest, int64_t t, int64_t s, int64_t lda,
                                           const float *q, const float *k, const float *v, const float *dscores,
                                           int64_t ld, float *dq, float *dk, float *dv) {
 #define LOAD(p) (whole ? _mm256_loadu_ps(p) : exp_load_first(p, rest))
-	const __m256 weight = LOAD(v);
-	__m256 weight_sum = LOAD(dv);
+	const __m256 weight = _mm256_mul_ps(exp_splat(4), LOAD(v));
+	__m256 sum = _mm256_setzero_ps();
+	float total = 0;
 	for (int64_t i = 0; i < t; i++) {
 		const __m256 query = LOAD(q + i * lda);
 		__m256 query_sum = LOAD(dq + i * lda);
@@ -91,15 +110,17 @@ EXP_INLINE EXP_AVX2 void backward_columns(const int whole, int64_t rest, int64_t
 			float score = dscores[i * ld + j];
 			if (score == 0) continue;
 			const __m256 d = exp_splat(score);
-			__m256 y = exp_tanh8(_mm256_add_ps(query, LOAD(k + j * lda)));
-			__m256 g = _mm256_mul_ps(_mm256_mul_ps(d, weight), exp_one_minus_square8(y));
-			weight_sum = _mm256_fmadd_ps(d, y, weight_sum);
+			__m256 half = exp_half8(query, LOAD(k + j * lda));
+			__m256 g = _mm256_mul_ps(_mm256_mul_ps(d, weight), exp_minus_square8(half));
+			total += score;
+			sum = _mm256_fmadd_ps(d, half, sum);
 			query_sum = _mm256_add_ps(query_sum, g);
 			exp_store_first(dk + j * lda, _mm256_add_ps(LOAD(dk + j * lda), g), whole ? 8 : rest);
 		}
 		exp_store_first(dq + i * lda, query_sum, whole ? 8 : rest);
 	}
-	exp_store_first(dv, weight_sum, whole ? 8 : rest);
+	sum = _mm256_fmadd_ps(exp_splat(-2), sum, exp_splat(total));
+	exp_store_first(dv, _mm256_add_ps(LOAD(dv), sum), whole ? 8 : rest);
 #undef LOAD
 }
 
@@ -112,10 +133,24 @@ static EXP_AVX2 void backward_avx2(int64_t t, int64_t s, int64_t a, int64_t lda,
 	if (x < a) backward_columns(0, a - x, t, s, lda, q + x, k + x, v + x, dscores, ld, dq + x, dk + x, dv + x);
 }
 
+// exp_half16 divides by Newton's method from an approximation by Intel's table or AMD's,
+// within 2^-14: two steps round as a division does where the divisor is not the number
+// before a power of two (Markstein 1990), as none is whose last bit is 0.
+EXP_INLINE EXP_AVX512 __m512 exp_half16(__m512 q, __m512 k) {
+	const __m512 one = _mm512_set1_ps(1);
+	__m512 b = _mm512_min_ps(_mm512_set1_ps(EXP_MOST), _mm512_fmadd_ps(q, k, one));
+	b = _mm512_castsi512_ps(_mm512_and_epi32(_mm512_castps_si512(b), _mm512_set1_epi32(~1)));
+	__m512 y = _mm512_rcp14_ps(b);
+	y = _mm512_fmadd_ps(y, _mm512_fnmadd_ps(b, y, one), y);
+	return _mm512_fmadd_ps(y, _mm512_fnmadd_ps(b, y, one), y);
+}
+
 // scores_fetching_avx512 fetches the d elements of each of these values, and those of the
 // next s keys, while it computes with a key; NULL are none.
 static EXP_AVX512 void scores_fetching_avx512(int64_t t, int64_t s, int64_t a, const float *q, const float *k, const float *v,
                                               float *scores, int64_t ld, int64_t d, const float *values, const float *next) {
+	__m512 total = _mm512_setzero_ps();
+	EXP_VECTORS(x, a, { total = _mm512_mask_add_ps(total, some, total, _mm512_maskz_loadu_ps(some, v + x)); });
 	for (int64_t i = 0; i < t; i++, q += a) {
 		for (int64_t j = 0; j < s; j++) {
 			const float *key = k + j * a;
@@ -126,17 +161,17 @@ static EXP_AVX512 void scores_fetching_avx512(int64_t t, int64_t s, int64_t a, c
 			for (; x + 4 * EXP_LANES <= a; x += 4 * EXP_LANES) {
 				EXP_UNROLL(4)
 				for (int l = 0; l < 4; l++) {
-					y[l] = exp_tanh16(_mm512_add_ps(_mm512_loadu_ps(q + x + EXP_LANES * l), _mm512_loadu_ps(key + x + EXP_LANES * l)));
+					y[l] = exp_half16(_mm512_loadu_ps(q + x + EXP_LANES * l), _mm512_loadu_ps(key + x + EXP_LANES * l));
 				}
 				EXP_UNROLL(4)
 				for (int l = 0; l < 4; l++) sum = _mm512_fmadd_ps(_mm512_loadu_ps(v + x + EXP_LANES * l), y[l], sum);
 			}
 			for (; x < a; x += EXP_LANES) {
 				const __mmask16 some = exp_first(a - x);
-				__m512 t = exp_tanh16(_mm512_add_ps(_mm512_maskz_loadu_ps(some, q + x), _mm512_maskz_loadu_ps(some, key + x)));
-				sum = _mm512_mask3_fmadd_ps(_mm512_maskz_loadu_ps(some, v + x), t, sum, some);
+				__m512 half = exp_half16(_mm512_maskz_loadu_ps(some, q + x), _mm512_maskz_loadu_ps(some, key + x));
+				sum = _mm512_mask3_fmadd_ps(_mm512_maskz_loadu_ps(some, v + x), half, sum, some);
 			}
-			scores[i * ld + j] = exp_join_avx512(sum);
+			scores[i * ld + j] = exp_join_avx512(_mm512_fmadd_ps(_mm512_set1_ps(-2), sum, total));
 		}
 	}
 }
@@ -146,7 +181,7 @@ static EXP_AVX512 void scores_avx512(int64_t t, int64_t s, int64_t a, const floa
 	scores_fetching_avx512(t, s, a, q, k, v, scores, ld, 0, NULL, NULL);
 }
 
-// WIDTH is how many vectors a strip holds, for enough independent tanh.
+// WIDTH is how many vectors a strip holds, for enough independent divisions.
 enum { WIDTH = 4 };
 
 // fetch_some fetches as many lines of each stretch as a strip reads with a key.
@@ -164,9 +199,10 @@ EXP_INLINE EXP_AVX512 void backward_strip(const int vectors, int64_t cols, int64
                                           float *dk, float *dv, struct fetching *next) {
 #define SOME(l) (l < vectors - 1 ? 0xffff : exp_first(cols - EXP_LANES * l))
 #define LOAD(p, l) _mm512_maskz_loadu_ps(SOME(l), (p) + EXP_LANES * l)
-	__m512 weight_sum[WIDTH], query_sum[WIDTH];
+	__m512 weight[WIDTH], sum[WIDTH], query_sum[WIDTH];
+	float total = 0;
 	EXP_UNROLL(4)
-	for (int l = 0; l < vectors; l++) weight_sum[l] = LOAD(dv, l);
+	for (int l = 0; l < vectors; l++) weight[l] = _mm512_mul_ps(_mm512_set1_ps(4), LOAD(v, l)), sum[l] = _mm512_setzero_ps();
 	for (int64_t i = 0; i < t; i++) {
 		const float *query = q + i * lda;
 		EXP_UNROLL(4)
@@ -178,12 +214,13 @@ EXP_INLINE EXP_AVX512 void backward_strip(const int vectors, int64_t cols, int64
 			const __m512 d = _mm512_set1_ps(score);
 			const float *key = k + j * lda;
 			float *key_sum = dk + j * lda;
+			total += score;
 			__m512 g[WIDTH]; // stored when all are there, for a store keeps loads that come after it where they are
 			EXP_UNROLL(4)
 			for (int l = 0; l < vectors; l++) {
-				__m512 y = exp_tanh16(_mm512_add_ps(LOAD(query, l), LOAD(key, l)));
-				g[l] = _mm512_mul_ps(_mm512_mul_ps(d, LOAD(v, l)), exp_one_minus_square16(y));
-				weight_sum[l] = _mm512_fmadd_ps(d, y, weight_sum[l]);
+				__m512 half = exp_half16(LOAD(query, l), LOAD(key, l));
+				g[l] = _mm512_mul_ps(_mm512_mul_ps(d, weight[l]), exp_minus_square16(half));
+				sum[l] = _mm512_fmadd_ps(d, half, sum[l]);
 				query_sum[l] = _mm512_add_ps(query_sum[l], g[l]);
 				g[l] = _mm512_add_ps(LOAD(key_sum, l), g[l]);
 			}
@@ -194,7 +231,10 @@ EXP_INLINE EXP_AVX512 void backward_strip(const int vectors, int64_t cols, int64
 		for (int l = 0; l < vectors; l++) _mm512_mask_storeu_ps(dq + i * lda + EXP_LANES * l, SOME(l), query_sum[l]);
 	}
 	EXP_UNROLL(4)
-	for (int l = 0; l < vectors; l++) _mm512_mask_storeu_ps(dv + EXP_LANES * l, SOME(l), weight_sum[l]);
+	for (int l = 0; l < vectors; l++) {
+		sum[l] = _mm512_fmadd_ps(_mm512_set1_ps(-2), sum[l], _mm512_set1_ps(total));
+		_mm512_mask_storeu_ps(dv + EXP_LANES * l, SOME(l), _mm512_add_ps(LOAD(dv, l), sum[l]));
+	}
 #undef LOAD
 #undef SOME
 }

@@ -15,14 +15,64 @@ package kernel
 */
 import "C"
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
+
+// AdditiveTerms is what additive attention takes its queries and keys as: for i <
+// len(dst)
+//
+//	dst[i] = exp(2 min(max(src[i], -43), 43))
+//
+// with 350 in place of 43 for float64, so that none is zero or infinite. For the terms
+// q of x and k of y
+//
+//	tanh(x + y) = 1 - 2 / (1 + q k)
+//
+// so that a query and a key take a division, and no exponential of their own. The result
+// is within 5e-7 of tanh(x + y), not within some units of its last place: in the sum that
+// it goes into that is as good. dst may be src, but must not overlap it in part.
+func AdditiveTerms[F Float](dst, src []F) {
+	checkLength("AdditiveTerms", "src", len(src), len(dst))
+	if native[F]() {
+		activations.parallel(len(dst), len(dst), activation{termsNative, ptr(dst), ptr(src), nil})
+		return
+	}
+	additiveTermsReference(dst, src)
+}
+
+func additiveTermsReference[F Float](dst, src []F) {
+	most := F(350)
+	if unsafe.Sizeof(most) == 4 {
+		most = 43
+	}
+	for i := range dst {
+		x := min(max(src[i], -most), most)
+		dst[i] = exp(x + x)
+	}
+}
+
+// half is (1 - tanh(x + y))/2 for q and k the terms of x and y. A float32 has the last
+// bit of what it divides by cleared, which spares a processor the division, see
+// additive.c.
+func half[F Float](q, k F) F {
+	b := min(fma(q, k, 1), 0x1p60) // whose reciprocal does not count beside 1
+	if unsafe.Sizeof(b) == 4 {
+		b = F(math.Float32frombits(math.Float32bits(float32(b)) &^ 1))
+	}
+	return 1 / b
+}
 
 // AdditiveScores scores t queries against s keys of size a (Bahdanau et al.
-// 2015, A.1.2): for q [t, a], k [s, a], v [a], and i < t, j < s
+// 2015, A.1.2): for q [t, a] and k [s, a], the [AdditiveTerms] of queries and keys, v
+// [a], and i < t, j < s
 //
-//	scores[i*ld+j] = sum over x < a of fma(v[x], tanh(q[i][x] + k[j][x]), ·)
+//	half = 1 / (1 + q[i][x] k[j][x])
+//	scores[i*ld+j] = sum(v[x]) - 2 sum over x < a of fma(v[x], half, ·)
 //
-// in lanes, see the package comment. scores must not overlap the others.
+// in lanes, see the package comment, in each of which the difference is rounded once:
+// Σ v tanh(query + key). scores must not overlap the others.
 func AdditiveScores[F Float](t, s, a int, q, k, v, scores []F, ld int) {
 	checkAdditive("AdditiveScores", t, s, a, len(q), len(k), len(v))
 	checkMatrix("AdditiveScores", "scores", false, t, s, ld, len(scores))
@@ -62,11 +112,18 @@ func (x additiveBackward) Range(from, to int) {
 }
 
 func additiveScoresReference[F Float](t, s, a int, q, k, v, scores []F, ld int) {
+	var total lanes[F]
+	for x := range a {
+		total[x%numLanes] += v[x]
+	}
 	for i := range t {
 		for j := range s {
 			var l lanes[F]
 			for x := range a {
-				l[x%numLanes] = fma(v[x], tanh(q[i*a+x]+k[j*a+x]), l[x%numLanes])
+				l[x%numLanes] = fma(v[x], half(q[i*a+x], k[j*a+x]), l[x%numLanes])
+			}
+			for x := range l {
+				l[x] = fma(-2, l[x], total[x])
 			}
 			scores[i*ld+j] = l.join()
 		}
@@ -74,15 +131,16 @@ func additiveScoresReference[F Float](t, s, a int, q, k, v, scores []F, ld int) 
 }
 
 // AdditiveScoresBackward accumulates the gradients of AdditiveScores, dScores
-// being that of the scores, in dq [t, a], dk [s, a] and dv [a]: for i < t and
-// j < s in ascending order, where d = dScores[i*ld+j] is not 0 (it is for masked
-// keys), and x < a
+// being that of the scores, in dq [t, a], dk [s, a] and dv [a]: for x < a, and i < t
+// and j < s in ascending order, where d = dScores[i*ld+j] is not 0 (it is for masked
+// keys)
 //
-//	y = tanh(q[i][x] + k[j][x])
-//	g = d*v[x] * (1 - y*y)    with the difference rounded once
-//	dv[x] = fma(d, y, dv[x]);  dq[i][x] += g;  dk[j][x] += g
+//	half = 1 / (1 + q[i][x] k[j][x])
+//	g = d * 4v[x] * (half - half*half)    with the difference rounded once
+//	dq[i][x] += g;  dk[j][x] += g
 //
-// dq, dk and dv must not overlap each other or the operands.
+// and then dv[x] += Σ d - 2 Σ d half. dq and dk are the gradients of the queries and
+// keys, not of their terms. dq, dk and dv must not overlap each other or the operands.
 func AdditiveScoresBackward[F Float](t, s, a int, q, k, v, dScores []F, ld int, dq, dk, dv []F) {
 	checkAdditive("AdditiveScoresBackward", t, s, a, len(q), len(k), len(v))
 	checkMatrix("AdditiveScoresBackward", "dScores", false, t, s, ld, len(dScores))
@@ -99,20 +157,23 @@ func AdditiveScoresBackward[F Float](t, s, a int, q, k, v, dScores []F, ld int, 
 }
 
 func additiveScoresBackwardReference[F Float](t, s, a int, q, k, v, dScores []F, ld int, dq, dk, dv []F) {
-	for i := range t {
-		for j := range s {
-			d := dScores[i*ld+j]
-			if d == 0 {
-				continue
-			}
-			for x := range a {
-				y := tanh(q[i*a+x] + k[j*a+x])
-				g := F(F(d*v[x]) * fma(-y, y, 1))
-				dv[x] = fma(d, y, dv[x])
+	for x := range a {
+		var total, sum F
+		for i := range t {
+			for j := range s {
+				d := dScores[i*ld+j]
+				if d == 0 {
+					continue
+				}
+				h := half(q[i*a+x], k[j*a+x])
+				g := F(F(d*F(4*v[x])) * fma(-h, h, h))
+				total += d
+				sum = fma(d, h, sum)
 				dq[i*a+x] += g
 				dk[j*a+x] += g
 			}
 		}
+		dv[x] += fma(-2, sum, total)
 	}
 }
 

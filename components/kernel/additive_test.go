@@ -11,11 +11,62 @@ import (
 func TestAdditiveScoresValues(t *testing.T) {
 	q, k, v := []float64{0.5, -1}, []float64{0.25, 2, -0.5, 0}, []float64{3, -2}
 	scores := []float64{9, 9, 9}
-	AdditiveScores(1, 2, 2, q, k, v, scores, 3)
+	AdditiveScores(1, 2, 2, terms(q), terms(k), v, scores, 3)
 	want := []float64{3*math.Tanh(0.75) - 2*math.Tanh(1), -2 * math.Tanh(-1), 9}
 	for i := range want {
 		if !near(scores[i], want[i], 1e-15) {
 			t.Errorf("score %d is %g, want %g", i, scores[i], want[i])
+		}
+	}
+}
+
+// terms is AdditiveTerms of x.
+func terms[F Float](x []F) []F {
+	y := make([]F, len(x))
+	AdditiveTerms(y, x)
+	return y
+}
+
+// On every path a score of one element is a tanh times a weight, whatever the sizes of
+// query and key.
+func TestAdditiveAccuracy(t *testing.T) {
+	onNativePaths(t, func(t *testing.T, rng *rand.Rand, n int) {
+		q, k, sum, v := make([]float32, n), make([]float32, n), make([]float64, n), []float32{1}
+		for i := range q {
+			// Terms are as exact as what is summed here.
+			x, y := math.Ldexp(rng.Float64()-0.5, rng.IntN(8)-1), math.Ldexp(rng.Float64()-0.5, rng.IntN(8)-1)
+			q[i], k[i] = float32(max(-43, min(x, 43))), float32(max(-43, min(y, 43)))
+			sum[i] = float64(q[i]) + float64(k[i])
+		}
+		q, k = terms(q), terms(k)
+		for i := range q {
+			var score [1]float32
+			AdditiveScores(1, 1, 1, q[i:], k[i:], v, score[:], 1)
+			if off := math.Abs(float64(score[0]) - math.Tanh(sum[i])); !(off <= 5e-7) {
+				t.Errorf("tanh(%g) is off by %g", sum[i], off)
+			}
+		}
+	})
+}
+
+// The reciprocal of every mantissa, which AVX-512 computes without a division, is
+// that of a division.
+func TestAdditiveReciprocal(t *testing.T) {
+	if !slices.Contains(nativePaths, pathAVX512) {
+		t.Skip("no AVX-512")
+	}
+	usePath(t, pathAVX512)
+	const block = 1 << 12
+	q, one, got := make([]float32, block), []float32{1}, make([]float32, block)
+	for m := uint32(0); m < 1<<23; m += block {
+		for i := range q { // 1 + q is from 1 to 2
+			q[i] = math.Float32frombits(0x3f800000|m+uint32(i)) - 1
+		}
+		AdditiveScores(block, 1, 1, q, one, one, got, 1)
+		for i, x := range q {
+			if want := 1 - 2*half(x, 1); got[i] != want {
+				t.Fatalf("1 - 2/(1+%g) is %g, want %g", x, got[i], want)
+			}
 		}
 	}
 }
@@ -27,12 +78,13 @@ func TestAdditiveGradients(t *testing.T) {
 	dScores, scores := randomSlice[float64](rng, nq*ld), make([]float64, nq*ld)
 	dScores[4] = 0
 	loss := func() float64 {
-		AdditiveScores(nq, nk, a, q, k, v, scores, ld)
+		AdditiveScores(nq, nk, a, terms(q), terms(k), v, scores, ld)
 		return weighted(scores, dScores)
 	}
 	dq, dk, dv := make([]float64, nq*a), make([]float64, nk*a), make([]float64, a)
-	AdditiveScoresBackward(nq, nk, a, q, k, v, dScores, ld, dq, dk, dv)
-	AdditiveScoresBackward(nq, nk, a, q, k, v, dScores, ld, dq, dk, dv) // accumulates
+	for range 2 { // accumulates
+		AdditiveScoresBackward(nq, nk, a, terms(q), terms(k), v, dScores, ld, dq, dk, dv)
+	}
 	for _, g := range [][]float64{dq, dk, dv} {
 		for i := range g {
 			g[i] /= 2
@@ -47,7 +99,7 @@ func TestAdditiveEqualsReference(t *testing.T) {
 	onNativePaths(t, func(t *testing.T, rng *rand.Rand, a int) {
 		nq, nk := rng.IntN(4), rng.IntN(4)
 		ld := nk + rng.IntN(3)
-		q, k, v := wide(rng, nq*a), awkward(rng, nk*a), awkward(rng, a)
+		q, k, v := terms(wide(rng, nq*a)), terms(awkward(rng, nk*a)), awkward(rng, a)
 		if rng.IntN(4) == 0 { // products that underflow, to zeros of both signs
 			for i := range v {
 				v[i] *= 1e-45
@@ -88,7 +140,7 @@ func TestAdditiveAttentionEqualsReference(t *testing.T) {
 	onNativePaths(t, func(t *testing.T, rng *rand.Rand, a int) {
 		sequences, queries, keys, scores := additiveSequences(rng)
 		d := rng.IntN(40)
-		q, k, v, values := wide(rng, queries*a), awkward(rng, keys*a), awkward(rng, a), awkward(rng, keys*d)
+		q, k, v, values := terms(wide(rng, queries*a)), terms(awkward(rng, keys*a)), awkward(rng, a), awkward(rng, keys*d)
 		dy, dq, dk, dv, dvalues := awkward(rng, queries*d), awkward(rng, queries*a), awkward(rng, keys*a), awkward(rng, a), awkward(rng, keys*d)
 		transposed, turned := make([]float32, len(values)), 0
 		for _, r := range sequences {
@@ -130,12 +182,12 @@ func TestAdditiveAttentionGradients(t *testing.T) {
 	q, k, v, values := randomSlice[float64](rng, queries*a), randomSlice[float64](rng, keys*a), randomSlice[float64](rng, a), randomSlice[float64](rng, keys*d)
 	w, y, ds, dy := make([]float64, scores), make([]float64, queries*d), make([]float64, scores), randomSlice[float64](rng, queries*d)
 	loss := func() float64 {
-		AdditiveAttention(a, d, sequences, q, k, v, values, w, y)
+		AdditiveAttention(a, d, sequences, terms(q), terms(k), v, values, w, y)
 		return weighted(y, dy)
 	}
 	loss()
 	dq, dk, dv, dvalues := make([]float64, len(q)), make([]float64, len(k)), make([]float64, a), make([]float64, len(values))
-	AdditiveAttentionBackward(a, d, sequences, q, k, v, values, nil, w, dy, ds, dq, dk, dv, dvalues)
+	AdditiveAttentionBackward(a, d, sequences, terms(q), terms(k), v, values, nil, w, dy, ds, dq, dk, dv, dvalues)
 	checkGradient(t, "q", loss, q, dq)
 	checkGradient(t, "k", loss, k, dk)
 	checkGradient(t, "v", loss, v, dv)
@@ -145,7 +197,7 @@ func TestAdditiveAttentionGradients(t *testing.T) {
 func BenchmarkAdditive(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, s := range []struct{ t, s, a int }{{1, 20, 128}, {20, 20, 128}, {50, 50, 256}} {
-		q, k, v := randomSlice[float32](rng, s.t*s.a), randomSlice[float32](rng, s.s*s.a), randomSlice[float32](rng, s.a)
+		q, k, v := terms(randomSlice[float32](rng, s.t*s.a)), terms(randomSlice[float32](rng, s.s*s.a)), randomSlice[float32](rng, s.a)
 		scores, dScores := make([]float32, s.t*s.s), randomSlice[float32](rng, s.t*s.s)
 		dq, dk, dv := make([]float32, len(q)), make([]float32, len(k)), make([]float32, len(v))
 		for _, f := range []struct {

@@ -155,6 +155,7 @@ var bitCases = map[string]func(n int, in func(int) []float32) []any{
 	"Exp":             unaryBits(Exp[float32]),
 	"Tanh":            unaryBits(Tanh[float32]),
 	"Sigmoid":         unaryBits(Sigmoid[float32]),
+	"AdditiveTerms":   unaryBits(AdditiveTerms[float32]),
 	"Relu":            unaryBits(Relu[float32]),
 	"Gelu":            unaryBits(Gelu[float32]),
 	"TanhBackward":    binaryBits(TanhBackward[float32]),
@@ -164,22 +165,22 @@ var bitCases = map[string]func(n int, in func(int) []float32) []any{
 
 	"AdditiveAttention": func(n int, in func(int) []float32) []any {
 		w, y := in(11), in(4*3)
-		AdditiveAttention(n, 3, bitSequences, in(4*n), in(5*n), in(n), in(5*3), w, y)
+		AdditiveAttention(n, 3, bitSequences, terms(in(4*n)), terms(in(5*n)), in(n), in(5*3), w, y)
 		return []any{w, y}
 	},
 	"AdditiveAttentionBackward": func(n int, in func(int) []float32) []any {
 		dq, dk, dv, dvalues := in(4*n), in(5*n), in(n), in(5*3)
-		AdditiveAttentionBackward(n, 3, bitSequences, in(4*n), in(5*n), in(n), in(5*3), nil, in(11), in(4*3), in(11), dq, dk, dv, dvalues)
+		AdditiveAttentionBackward(n, 3, bitSequences, terms(in(4*n)), terms(in(5*n)), in(n), in(5*3), nil, in(11), in(4*3), in(11), dq, dk, dv, dvalues)
 		return []any{dq, dk, dv, dvalues}
 	},
 	"AdditiveScores": func(n int, in func(int) []float32) []any {
 		scores := in(2 * 5)
-		AdditiveScores(2, 3, n, in(2*n), in(3*n), in(n), scores, 5)
+		AdditiveScores(2, 3, n, terms(in(2*n)), terms(in(3*n)), in(n), scores, 5)
 		return []any{scores}
 	},
 	"AdditiveScoresBackward": func(n int, in func(int) []float32) []any {
 		dq, dk, dv := in(2*n), in(3*n), in(n)
-		AdditiveScoresBackward(2, 3, n, in(2*n), in(3*n), in(n), in(2*5), 5, dq, dk, dv)
+		AdditiveScoresBackward(2, 3, n, terms(in(2*n)), terms(in(3*n)), in(n), in(2*5), 5, dq, dk, dv)
 		return []any{dq, dk, dv}
 	},
 	"Attention": func(n int, in func(int) []float32) []any {

@@ -338,7 +338,7 @@ func splitOperations() (names []string, results [][]float32) {
 	product(true, false, 300, 280, 40) // packs both
 	product(true, false, 280, 300, 40)
 	for _, s := range []struct{ t, s, a int }{{1, 5, 70}, {3, 4, 31}, {7, 2, 33}, {4, 6, 100}} {
-		q, k, v, scores := random(s.t*s.a), random(s.s*s.a), random(s.a), random(s.t*s.s)
+		q, k, v, scores := terms(random(s.t*s.a)), terms(random(s.s*s.a)), random(s.a), random(s.t*s.s)
 		dq, dk, dv := random(s.t*s.a), random(s.s*s.a), random(s.a)
 		AdditiveScores(s.t, s.s, s.a, q, k, v, scores, s.s)
 		AdditiveScoresBackward(s.t, s.s, s.a, q, k, v, scores, s.s, dq, dk, dv)
@@ -346,7 +346,7 @@ func splitOperations() (names []string, results [][]float32) {
 	}
 	for _, sequences := range [][]AttentionRows{{{0, 3, 0, 4}, {3, 1, 4, 9}, {4, 0, 13, 2}, {4, 7, 15, 0}, {11, 2, 15, 5}}, {{0, 3, 0, 9}, {3, 2, 0, 9}}} {
 		const queries, keys, a, d = 13, 20, 70, 33
-		q, k, v, values, w := random(queries*a), random(keys*a), random(a), random(keys*d), make([]float32, ScoresOf(sequences))
+		q, k, v, values, w := terms(random(queries*a)), terms(random(keys*a)), random(a), random(keys*d), make([]float32, ScoresOf(sequences))
 		y, dq, dk, dv, dvalues := random(queries*d), random(queries*a), random(keys*a), random(a), random(keys*d)
 		AdditiveAttention(a, d, sequences, q, k, v, values, w, y)
 		for _, transposed := range [][]float32{nil, random(keysOf(sequences) * d)} {
