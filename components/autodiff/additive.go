@@ -7,9 +7,9 @@ import (
 	"exp/components/kernel"
 )
 
-// AdditiveTerms makes queries or keys x in place the terms that additive attention takes
-// them as, exponentials of which a product takes the place of their sum, see
-// [kernel.AdditiveTerms]. Its gradient stays that of the queries or keys, which is what
+// AdditiveTerms turns queries or keys x, in place, into the terms that additive attention
+// takes: exponentials, whose product takes the place of the sum, see
+// [kernel.AdditiveTerms]. The gradient of x stays that of the queries or keys: it is what
 // additive attention adds to. No operation before may have x as an operand or a result
 // whose value its backward pass reads, and none but additive attention may have it as an
 // operand after.
@@ -30,9 +30,9 @@ func AdditiveTerms(t *Tape, x *Var) {
 //	context = weights values    [T, D]
 //
 // where q and k are given as their [AdditiveTerms], and queries, keys and the results
-// are as in [ScaledDotProduct]. Memory is linear in the lengths as there: the weights are kept where a query has no more keys than
-// it has elements, else computed again in the backward pass, for some queries at a
-// time.
+// are as in [ScaledDotProduct]. Memory is linear in the lengths as there: the weights are
+// kept where a query has no more keys than it has elements, else computed again in the
+// backward pass, for some queries at a time.
 func AdditiveAttention(t *Tape, q, k, v, values *Var, queries, keys Spans) (context, weights *Var) {
 	if t.dtype == Float32 {
 		return additiveAttention[float32](t, q, k, v, values, queries, keys)
