@@ -209,10 +209,31 @@ void exp_multiply_block_avx512(const struct exp_block *t, int64_t m, int64_t n, 
 	}
 }
 
+// four_rows is elements 0 to 3 of rows 0, 4, 8 and 12: a load puts a quarter in its place
+// without the port that all shuffles wait for.
+EXP_INLINE EXP_AVX512 __m512 four_rows(const float *src, int64_t lds) {
+	__m512 r = _mm512_castps128_ps512(_mm_loadu_ps(src));
+	r = _mm512_mask_broadcast_f32x4(r, 0x00f0, _mm_loadu_ps(src + 4 * lds));
+	r = _mm512_mask_broadcast_f32x4(r, 0x0f00, _mm_loadu_ps(src + 8 * lds));
+	return _mm512_mask_broadcast_f32x4(r, 0xf000, _mm_loadu_ps(src + 12 * lds));
+}
+
 // transpose_16 makes 16 columns of the cols first elements of as many rows as fill groups
 // of four: r[i] is element i of each, and what is not there is zero. The constant groups
-// spares the work of those that are not there.
-EXP_INLINE EXP_AVX512 void transpose_16(const int groups, int64_t rows, int64_t cols, const float *src, int64_t lds, __m512 r[16]) {
+// spares the work of those that are not there, the constant whole says that all are.
+EXP_INLINE EXP_AVX512 void transpose_16(const int whole, const int groups, int64_t rows, int64_t cols, const float *src, int64_t lds,
+                                        __m512 r[16]) {
+	if (whole) {
+		EXP_UNROLL(4)
+		for (int i = 0; i < 16; i += 4) { // four by four within each quarter
+			const float *p = src + i;
+			__m512 a = four_rows(p, lds), b = four_rows(p + lds, lds), c = four_rows(p + 2 * lds, lds), d = four_rows(p + 3 * lds, lds);
+			__m512 e = _mm512_unpacklo_ps(a, b), f = _mm512_unpackhi_ps(a, b), g = _mm512_unpacklo_ps(c, d), h = _mm512_unpackhi_ps(c, d);
+			r[i] = _mm512_shuffle_ps(e, g, 0x44), r[i + 1] = _mm512_shuffle_ps(e, g, 0xee);
+			r[i + 2] = _mm512_shuffle_ps(f, h, 0x44), r[i + 3] = _mm512_shuffle_ps(f, h, 0xee);
+		}
+		return;
+	}
 	const __mmask16 some = (__mmask16)(0xffff >> (16 - cols));
 	const __m512 zero = _mm512_setzero_ps();
 	__m512 s[16];
@@ -244,10 +265,10 @@ EXP_INLINE EXP_AVX512 void transpose_16(const int groups, int64_t rows, int64_t 
 }
 
 // pack_16 makes 16 rows of a panel of the cols columns of as many rows.
-EXP_INLINE EXP_AVX512 void pack_16(const int groups, int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst) {
+EXP_INLINE EXP_AVX512 void pack_16(const int whole, const int groups, int64_t rows, int64_t cols, const float *src, int64_t lds, float *dst) {
 	__m512 r[16];
-	transpose_16(groups, rows, cols, src, lds, r);
-	if (cols == 16) {
+	transpose_16(whole, groups, rows, cols, src, lds, r);
+	if (whole || cols == 16) {
 		EXP_UNROLL(16)
 		for (int i = 0; i < 16; i++) _mm512_storeu_ps(dst + i * EXP_PANEL, r[i]);
 		return;
@@ -262,21 +283,22 @@ EXP_AVX512 void exp_pack_transposed_avx512(int64_t rows, int64_t k, const float 
 	for (int64_t p = 0; p < k; p += 16, src += 16, dst += 16 * EXP_PANEL) {
 		int64_t cols = k - p < 16 ? k - p : 16;
 		if (rows <= 4) {
-			pack_16(1, rows, cols, src, lds, dst);
+			pack_16(0, 1, rows, cols, src, lds, dst);
 		} else if (rows <= 8) {
-			pack_16(2, rows, cols, src, lds, dst);
-		} else if (rows < 16) {
-			pack_16(4, rows, cols, src, lds, dst);
+			pack_16(0, 2, rows, cols, src, lds, dst);
+		} else if (rows < 16 || cols < 16) {
+			pack_16(0, 4, rows, cols, src, lds, dst);
 		} else {
-			pack_16(4, 16, cols, src, lds, dst);
+			pack_16(1, 4, 16, 16, src, lds, dst);
 		}
 	}
 }
 
 // dot_16 adds to sum the products of the cols first elements of a with those of each row.
-EXP_INLINE EXP_AVX512 __m512 dot_16(const int groups, int64_t rows, int64_t cols, const float *a, const float *b, int64_t ldb, __m512 sum) {
+EXP_INLINE EXP_AVX512 __m512 dot_16(const int whole, const int groups, int64_t rows, int64_t cols, const float *a, const float *b, int64_t ldb,
+                                    __m512 sum) {
 	__m512 r[16];
-	transpose_16(groups, rows, cols, b, ldb, r);
+	transpose_16(whole, groups, rows, cols, b, ldb, r);
 	EXP_UNROLL(16)
 	for (int i = 0; i < 16; i++) {
 		if (i < cols) sum = _mm512_fmadd_ps(_mm512_set1_ps(a[i]), r[i], sum);
@@ -290,14 +312,14 @@ EXP_AVX512 void exp_multiply_row_avx512(int64_t n, int64_t k, const float *a, co
 		__m512 sum = _mm512_setzero_ps();
 		int64_t p = 0;
 		if (rows == EXP_PANEL) {
-			for (; p + 16 <= k; p += 16) sum = dot_16(4, 16, 16, a + p, b + p, ldb, sum);
-			if (p < k) sum = dot_16(4, 16, k - p, a + p, b + p, ldb, sum);
+			for (; p + 16 <= k; p += 16) sum = dot_16(1, 4, 16, 16, a + p, b + p, ldb, sum);
+			if (p < k) sum = dot_16(0, 4, 16, k - p, a + p, b + p, ldb, sum);
 		} else if (rows > 8) {
-			for (; p < k; p += 16) sum = dot_16(4, rows, k - p < 16 ? k - p : 16, a + p, b + p, ldb, sum);
+			for (; p < k; p += 16) sum = dot_16(0, 4, rows, k - p < 16 ? k - p : 16, a + p, b + p, ldb, sum);
 		} else if (rows > 4) {
-			for (; p < k; p += 16) sum = dot_16(2, rows, k - p < 16 ? k - p : 16, a + p, b + p, ldb, sum);
+			for (; p < k; p += 16) sum = dot_16(0, 2, rows, k - p < 16 ? k - p : 16, a + p, b + p, ldb, sum);
 		} else {
-			for (; p < k; p += 16) sum = dot_16(1, rows, k - p < 16 ? k - p : 16, a + p, b + p, ldb, sum);
+			for (; p < k; p += 16) sum = dot_16(0, 1, rows, k - p < 16 ? k - p : 16, a + p, b + p, ldb, sum);
 		}
 		_mm512_storeu_ps(c, sum);
 	}
