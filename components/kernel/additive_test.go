@@ -33,7 +33,7 @@ func TestAdditiveAccuracy(t *testing.T) {
 	onNativePaths(t, func(t *testing.T, rng *rand.Rand, n int) {
 		q, k, sum, v := make([]float32, n), make([]float32, n), make([]float64, n), []float32{1}
 		for i := range q {
-			// Terms are as exact as what is summed here.
+			// Their sum is exact in float64.
 			x, y := math.Ldexp(rng.Float64()-0.5, rng.IntN(8)-1), math.Ldexp(rng.Float64()-0.5, rng.IntN(8)-1)
 			q[i], k[i] = float32(max(-43, min(x, 43))), float32(max(-43, min(y, 43)))
 			sum[i] = float64(q[i]) + float64(k[i])
@@ -52,22 +52,23 @@ func TestAdditiveAccuracy(t *testing.T) {
 // The reciprocal of every mantissa, which AVX-512 computes without a division, is
 // that of a division.
 func TestAdditiveReciprocal(t *testing.T) {
-	if !slices.Contains(nativePaths, pathAVX512) {
-		t.Skip("no AVX-512")
-	}
-	usePath(t, pathAVX512)
 	const block = 1 << 12
 	q, one, got := make([]float32, block), []float32{1}, make([]float32, block)
-	for m := uint32(0); m < 1<<23; m += block {
-		for i := range q { // 1 + q is from 1 to 2
-			q[i] = math.Float32frombits(0x3f800000|m+uint32(i)) - 1
-		}
-		AdditiveScores(block, 1, 1, q, one, one, got, 1)
-		for i, x := range q {
-			if want := 1 - 2*half(x, 1); got[i] != want {
-				t.Fatalf("1 - 2/(1+%g) is %g, want %g", x, got[i], want)
+	for _, path := range nativePaths {
+		t.Run(path.String(), func(t *testing.T) {
+			usePath(t, path)
+			for m := uint32(0); m < 1<<23; m += block {
+				for i := range q { // 1 + q is from 1 to 2
+					q[i] = math.Float32frombits(0x3f800000|m+uint32(i)) - 1
+				}
+				AdditiveScores(block, 1, 1, q, one, one, got, 1)
+				for i, x := range q {
+					if want := 1 - 2*half(x, 1); got[i] != want {
+						t.Fatalf("1 - 2/(1+%g) is %g, want %g", x, got[i], want)
+					}
+				}
 			}
-		}
+		})
 	}
 }
 
