@@ -8,6 +8,8 @@ EXP_INLINE float exp_sigmoid_backward1(float dx, float dy, float y) { return exp
 EXP_INLINE float exp_relu_backward1(float dx, float dy, float y) { return dx + (y > 0 ? dy : 0); }
 EXP_INLINE float exp_gelu_backward1(float dx, float dy, float x) { return exp_fmaf(dy, exp_gelu_slope1(x), dx); }
 
+#define EXP_TERM_MAX 43.0f // the exponential of twice it, and of its negative, is a normal number
+
 EXP_INLINE float exp_additive_terms1(float x) {
 	x = EXP_TERM_MAX < x ? EXP_TERM_MAX : x;
 	x = -EXP_TERM_MAX > x ? -EXP_TERM_MAX : x;

@@ -32,7 +32,6 @@ void exp_additive_terms(int64_t n, float *dst, const float *src);
 #define EXP_E6 0x1.6a2472p-10f
 
 #define EXP_TANH_MIN -20.0f
-#define EXP_TERM_MAX 43.0f
 
 #define EXP_GELU_MAX 14.0f
 #define EXP_GELU_P0 0x1p-1f

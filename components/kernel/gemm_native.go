@@ -52,8 +52,9 @@ const multiplyAddsPerNanosecond = 64
 
 // Products are split by columns of C where it is wider than tall, else by rows,
 // and in units of so many: rows that fill the registers' tiles on all paths, two
-// panels of columns. Where each part packs the operand that all parts share, a
-// unit has enough of them for that to cost it little.
+// panels of columns. Where each part packs the B that all parts share, a unit has
+// enough rows for that to cost it little; a transposed A is packed by ranges that have
+// enough columns.
 const (
 	unitRows    = 28
 	unitColumns = 2 * panelSize

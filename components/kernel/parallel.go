@@ -220,7 +220,7 @@ func (j *job) run(number int) {
 			}
 		}
 	}()
-	most := max(1, longPart/max(1, j.nanoseconds))
+	most := max(1, longPart/j.nanoseconds)
 	for i := range j.shares {
 		share := &j.shares[(number+i)%len(j.shares)]
 		for from, to := share.half(i > 0, most); from < to; from, to = share.half(i > 0, most) {
